@@ -88,7 +88,7 @@ async function measure(
   const otherLoaders: OtherLoader[] = JSON.parse(process.env.WHODUNIT_BENCH_LOADERS ?? '[]');
   const otherService: OtherService | null = JSON.parse(process.env.WHODUNIT_BENCH_SERVICE ?? 'null');
   const now = { quick, commit: thisCommit(), machine: thisMachine() };
-  const before = again ? measuredBefore(file, now) : null;
+  const before = again ? resultsOf(file, now) : null;
   const described = before === null ? now : { quick, commit: before.commit, machine: now.machine };
   const whole = names.reduce((sum, name) => sum + MEASURED[name].weight, 0);
   const parts = before === null ? (resume ? partsOf(file, now) : []) : otherParts(before, names);
@@ -125,21 +125,17 @@ function write(name: string, results: Results): void {
   writeFileSync(pathOf(name), `${JSON.stringify(results, null, 2)}\n`);
 }
 
-/** The parts that an interrupted run of the same build on the same machine has measured. */
-function partsOf(name: string, { quick, commit, machine }: Omit<Results, 'parts'>): PartResult[] {
-  if (!existsSync(pathOf(name))) return [];
+/** The results of an earlier run on this machine, of the same kind. null: there are none. */
+function resultsOf(name: string, { quick, machine }: Pick<Results, 'quick' | 'machine'>): Results | null {
+  if (!existsSync(pathOf(name))) return null;
   const before: Results = JSON.parse(readFileSync(pathOf(name), 'utf8'));
-  const isSame =
-    before.quick === quick && before.commit === commit && JSON.stringify(before.machine) === JSON.stringify(machine);
-  return isSame ? [...before.parts] : [];
+  return before.quick === quick && JSON.stringify(before.machine) === JSON.stringify(machine) ? before : null;
 }
 
-/** The results of which parts are measured again. Throws if they are of another machine. */
-function measuredBefore(name: string, { quick, machine }: Omit<Results, 'parts'>): Results {
-  const before: Results = JSON.parse(readFileSync(pathOf(name), 'utf8'));
-  if (before.quick !== quick || JSON.stringify(before.machine) !== JSON.stringify(machine))
-    throw new Error(`--again: ${pathOf(name)} is of another machine or of --quick; measure all parts.`);
-  return before;
+/** The parts that an interrupted run of the same build has measured. */
+function partsOf(name: string, now: Omit<Results, 'parts'>): PartResult[] {
+  const before = resultsOf(name, now);
+  return before?.commit === now.commit ? [...before.parts] : [];
 }
 
 function otherParts({ parts }: Results, names: readonly PartName[]): PartResult[] {
@@ -148,6 +144,12 @@ function otherParts({ parts }: Results, names: readonly PartName[]): PartResult[
 
 async function main(flags: Flags): Promise<number> {
   const names = ALL_PARTS.filter((name) => flags.only.includes(name));
+  if (flags.again && resultsOf(flags.name, { ...flags, machine: thisMachine() }) === null) {
+    console.error(
+      `--again: ${pathOf(flags.name)} is absent, of another machine, or of another kind of run (--quick); measure all parts first.`,
+    );
+    return 1;
+  }
   const { results, failed } = flags.judge
     ? { results: JSON.parse(readFileSync(pathOf(flags.name), 'utf8')) as Results, failed: [] }
     : await measure(names, flags);

@@ -162,7 +162,7 @@ struct {
 	__type(value, struct old_scratch);
 } old_scratch_map SEC(".maps");
 
-/* Published by the loader each second: programs can read CLOCK_MONOTONIC alone before 5.8. */
+/* Published by the loader: programs can read CLOCK_MONOTONIC alone before 5.8. */
 struct old_clock {
 	__s64 offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
 	__u64 suspended_ns; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */

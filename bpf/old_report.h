@@ -22,7 +22,7 @@
 #include "signal_rules.h"
 #include "task_fields.h"
 
-#define CLOCK_VALID_NS 10000000000ull /* the loader publishes each second */
+#define CLOCK_VALID_NS 10000000000ull /* the loader publishes every 5 s at least */
 
 static __always_inline __s64 clock_offset_at(__u64 now_ns)
 {

@@ -31,7 +31,7 @@
 #define DETAILS_EIGHTHS_MAX 5   /* arguments, environment, build ids, pipes, and the description of the sender */
 #define ANCESTORS_EIGHTHS_MAX 6 /* the ancestors */
 
-#define CLOCK_VALID_NS 10000000000ull /* the loader publishes each second */
+#define CLOCK_VALID_NS 10000000000ull /* the loader publishes every 5 s at least */
 
 /* CLOCK_REALTIME - CLOCK_BOOTTIME now; 0: not known, as no loader publishes it. */
 static __always_inline __s64 clock_offset_at(__u64 now_ns)

@@ -85,7 +85,7 @@ func serveOld(ctx context.Context, config config, here machine, unwinder *unwind
 	go func() { here.symbols.Load(); debug.FreeOSMemory() }()
 	served := server.New(server.Config{
 		Ring: attached.Ring(), Probes: attached, Repeats: uncounted{},
-		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: here.symbols}, Log: log, Hello: hello,
+		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: here.symbols}, Log: log, Hello: hello, ClockSteps: here.steps,
 		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID),
 	}).Serve(ctx, listener)
 	cancel()

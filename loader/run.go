@@ -97,7 +97,7 @@ func attachAndServe(ctx context.Context, config config, kept oldprobes.Kept, unw
 	defer finishStart(ctx, log, attached, here.symbols)()
 	return server.New(server.Config{
 		Ring: ring, Probes: attached, Repeats: keys, Crashes: crashes,
-		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: here.symbols, EnvironmentKeys: attached.EnvironmentKeys, ActorEnvironmentKeys: attached.ActorEnvironmentKeys, NoCgroups: !here.types.FindCgroups()}, Log: log, Hello: hello,
+		Machine: record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: here.symbols, EnvironmentKeys: attached.EnvironmentKeys, ActorEnvironmentKeys: attached.ActorEnvironmentKeys, NoCgroups: !here.types.FindCgroups()}, Log: log, Hello: hello, ClockSteps: here.steps,
 		SocketGID: uint32(config.socketGID), ConsumerUID: uint32(config.socketUID),
 	}).Serve(ctx, listener)
 }
@@ -107,8 +107,9 @@ type machine struct {
 	types   probes.Types
 	symbols *host.Symbols // nil: they are hidden
 	scope   probes.Scope
-	old     bool           // isOld
-	kept    oldprobes.Kept // nil: nothing keeps old probes while no loader runs
+	steps   *host.ClockSteps // nil: they are not watched
+	old     bool             // isOld
+	kept    oldprobes.Kept   // nil: nothing keeps old probes while no loader runs
 }
 
 func findMachine(config config, kept oldprobes.Kept, log *log.Logger) (here machine, err error) {
@@ -126,6 +127,9 @@ func findMachine(config config, kept oldprobes.Kept, log *log.Logger) (here mach
 	}
 	if here.symbols, err = host.OpenSymbols(); err != nil {
 		log.Warnf("no kernel function names: %v; causes that only a kernel stack shows will be unknown", err)
+	}
+	if here.steps, err = host.OpenClockSteps(); err != nil {
+		log.Warnf("%v; after it is set, times of terminations may be wrong for some seconds", err)
 	}
 	if here.scope, err = probes.FindScope(config.scope); err != nil || here.scope.IsHost() {
 		return here, err

@@ -14,7 +14,7 @@ import { listRules } from './io/rules.ts';
 import { catchSignals } from './io/signals.ts';
 import { ui } from './io/ui/ui.ts';
 import { up } from './io/up/up.ts';
-import type { Clock } from './pipeline.ts';
+import type { Clock } from './storing.ts';
 
 type CommandConfig = Exclude<Config, { readonly command: 'run' }>;
 

@@ -14,6 +14,7 @@ import { print } from './io/output.ts';
 import { readRules } from './io/rules.ts';
 import * as pipelines from './pipeline.ts';
 import { newState } from './state.ts';
+import type { Clock } from './storing.ts';
 
 type DoctorConfig = Extract<Config, { command: 'doctor' }>;
 
@@ -26,7 +27,7 @@ export async function doctor(config: DoctorConfig, log: Log): Promise<number> {
 }
 
 /** Returns the exit code: 1 if a step is broken. */
-export async function testTermination(config: DoctorConfig, clock: pipelines.Clock, log: Log): Promise<number> {
+export async function testTermination(config: DoctorConfig, clock: Clock, log: Log): Promise<number> {
   const unlimited = { recordsPerMinute: Number.POSITIVE_INFINITY, spans: 'all' } as const;
   const settings = { arguments: config.arguments, logins: config.logins, ...unlimited };
   const pipeline: pipelines.Pipeline = {

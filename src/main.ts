@@ -32,16 +32,19 @@ import { OutOfMemory } from './out-of-memory.ts';
 import * as pipelines from './pipeline.ts';
 import { displacedIn, type Exporters, snapshotter } from './snapshot.ts';
 import { applyRules, newState, type State, recentTerminations as terminationsOf } from './state.ts';
+import { type Clock, flushLater, flushSummaries } from './storing.ts';
 
 type RunConfig = Extract<Config, { command: 'run' }>;
 type Counts = ReturnType<typeof noCounts>;
 
 /** Minimum time for the final metrics, even if the records used up the shutdown timeout. */
 const LAST_METRICS_MS = 500;
-/** How often the service checks whether a summary, or the record of an incident or a loop is due. */
-const SUMMARY_CHECK_MS = 500;
 
-const CLOCK: pipelines.Clock = { wallMs: Date.now, steadyMs: () => performance.now(), later: setTimeout };
+const CLOCK: Clock = {
+  wallMs: Date.now,
+  steadyMs: () => performance.now(),
+  later: (work, ms) => void setTimeout(work, ms).unref(),
+};
 
 const { argv, hints } = currentNames(process.argv.slice(2));
 const logLevel = readLogLevel(process.env);
@@ -135,19 +138,12 @@ async function consume(
   pipeline: pipelines.Pipeline,
   batchesOf: (received: Received) => readonly Received[],
 ): Promise<void> {
-  const { loops, incidents, restartLoops } = pipeline.state;
-  let flushing: Promise<unknown> | null = null;
-  const timer = setInterval(() => {
-    if ((loops.idle && incidents.idle && restartLoops.idle) || flushing !== null) return;
-    flushing = pipelines.flushSummaries(pipeline).then(() => {
-      flushing = null;
-    });
-  }, SUMMARY_CHECK_MS);
+  const { loops, incidents } = pipeline.state;
+  flushLater(pipeline);
   reading: for await (const received of loader.read())
     for (const batch of batchesOf(received)) if (!(await pipelines.handleBatch(pipeline, batch))) break reading;
-  clearInterval(timer);
   const summaries = loops.open().length + incidents.open().filter(({ members }) => members !== null).length;
-  if (!(await pipelines.flushSummaries(pipeline, true)) && summaries > 0)
+  if (!(await flushSummaries(pipeline, true)) && summaries > 0)
     log.line(`${summaries} summaries of aggregated terminations could be neither stored nor printed.`, 'error');
 }
 

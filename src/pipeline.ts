@@ -5,7 +5,6 @@ import type { MemoryReading } from './core/cgroup/use.ts';
 import { conclude, isToWait } from './core/conclude.ts';
 import { arm } from './core/filter/arming.ts';
 import { comebackOf } from './core/filter/loop-member.ts';
-import type { Host } from './core/identity/host.ts';
 import { requestWithoutLogins, withoutLogins } from './core/identity/logins.ts';
 import { buildRestart } from './core/telemetry/restart.ts';
 import { IDENTITY_DROPPED, LOG_RECORD_UID } from './core/telemetry/semconv.ts';
@@ -15,28 +14,15 @@ import type { Death, Request, Restart } from './core/wire/event.ts';
 import type { Gap } from './core/wire/gap.ts';
 import { equalOf, handleEqual, handleRepeat } from './counted.ts';
 import { WAIT_MS } from './deferred.ts';
-import type { Effects } from './effects.ts';
-import type { Read } from './io/loader/acks.ts';
 import type { LoaderMessage, Received } from './io/loader/socket.ts';
 import type { Item } from './io/queue/queue.ts';
-import { gapItem, incidentItem, loopItem, observedAt, summaryItem } from './items.ts';
+import { gapItem, observedAt } from './items.ts';
 import { type MemoryReadings, NO_READINGS, type OutOfMemory } from './out-of-memory.ts';
-import type { Settings, State } from './state.ts';
+import type { Settings } from './state.ts';
+import { acknowledge, hold, type Storing, store } from './storing.ts';
 
-export interface Clock {
-  /** ms since 1970. */
-  readonly wallMs: () => number;
-  /** ms of a monotonic clock. */
-  readonly steadyMs: () => number;
-  readonly later: (work: () => void, ms: number) => void;
-}
-
-export interface Pipeline {
+export interface Pipeline extends Storing {
   readonly settings: Settings;
-  readonly state: State;
-  readonly host: () => Host;
-  readonly clock: Clock;
-  readonly effects: Effects;
   /** null: nothing is read of cgroups. */
   readonly outOfMemory: OutOfMemory | null;
 }
@@ -77,20 +63,24 @@ async function handlePart(
   }
   if (handled.some(({ type }) => type === 'request_end')) items.push(...handleDeferred(pipeline));
   const requests = repeats.requests();
+  // What is counted or armed is answered when it is stored.
+  const isAnswered = requests.length > 0 || handled.some(({ type }) => type === 'repeat');
+  const lastNs = handled.flatMap((message) => ('time_ns' in message ? [message.time_ns] : [])).at(-1);
+  if (!isAnswered && hold(pipeline, items)) {
+    readUntil(pipeline, lastNs);
+    return handled.length;
+  }
   const read = deferred.acknowledgement();
   if (!(await store(pipeline, items))) return null;
-  const lastNs = handled.flatMap((message) => ('time_ns' in message ? [message.time_ns] : [])).at(-1);
-  if (lastNs !== undefined) pipeline.state.incidents.readUntil(lastNs, pipeline.clock.steadyMs());
+  readUntil(pipeline, lastNs);
   acknowledge(pipeline, read);
   for (const message of handled) if (message.type === 'repeat') connection.counted(message.id, message.total);
   for (const { key, as, untilNs } of requests) connection.arm(key, as, untilNs);
   return handled.length;
 }
 
-/** Without a queue, a member of an incident is not acknowledged before their record is printed. `read`: what was stored or printed. */
-function acknowledge({ state, effects }: Pipeline, read: Read | null = null): void {
-  if (read !== null) state.acks.handled(read);
-  state.acks.acknowledge(effects.durable ? null : state.incidents.firstSeq);
+function readUntil({ state, clock }: Pipeline, timeNs: bigint | undefined): void {
+  if (timeNs !== undefined) state.incidents.readUntil(timeNs, clock.steadyMs());
 }
 
 /** Lets a termination wait for the end of a tool, and its restart for it. False: it does not have to. */
@@ -124,9 +114,10 @@ function handleDeferred(pipeline: Pipeline): Item[] {
 
 /** Stores the records whose time to wait is over. */
 async function releaseDeferred(pipeline: Pipeline): Promise<void> {
+  const { deferred, ended } = pipeline.state;
+  if (deferred.isEmpty || ended) return; // The loader sends them again to the next service.
   const items = handleDeferred(pipeline);
-  if (items.length === 0) return;
-  const read = pipeline.state.deferred.acknowledgement();
+  const read = deferred.acknowledgement();
   if (await store(pipeline, items)) acknowledge(pipeline, read);
 }
 
@@ -243,37 +234,4 @@ export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: stri
 function handleGap({ state, host, clock }: Pipeline, gap: Gap, bootId: string): Item | null {
   const item = gapItem(gap, bootId, host(), clock);
   return state.seen.add(item.uid) ? item : null;
-}
-
-/** Stores the summaries and the records of incidents that are due. `all`: also those of which more may come. */
-export async function flushSummaries(pipeline: Pipeline, all = false): Promise<boolean> {
-  const stored = await store(pipeline, [], all ? Number.POSITIVE_INFINITY : undefined);
-  if (stored) acknowledge(pipeline);
-  return stored;
-}
-
-/** Called in the tick in which the items were concluded, so that what is open includes them. */
-function store(pipeline: Pipeline, items: readonly Item[], nowMs = pipeline.clock.steadyMs()): Promise<boolean> {
-  const { state, host, clock, effects } = pipeline;
-  const parts = state.incidents.due(nowMs);
-  const all = [
-    ...items,
-    ...parts.map((part) => incidentItem(part, clock)),
-    ...state.restartLoops.due(nowMs).map((news) => loopItem(news, host(), clock)),
-    ...state.loops.due(nowMs).map((aggregate) => summaryItem(aggregate, host(), clock)),
-  ];
-  const open = {
-    open: state.loops.open(),
-    incidents: state.incidents.open(),
-    loops: state.restartLoops.open(),
-    repeats: state.repeats.stored(),
-    requests: state.requests.stored(),
-  };
-  const release = state.acks.hold(effects.durable ? [] : parts.map(({ seq }) => seq));
-  state.stored = state.stored.then(async () => {
-    const stored = await effects.store(all, open);
-    if (stored) release();
-    return stored;
-  });
-  return state.stored;
 }

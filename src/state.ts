@@ -18,7 +18,7 @@ import { isoTime } from './core/time.ts';
 import { Deferred } from './deferred.ts';
 import { Acks } from './io/loader/acks.ts';
 import type { Open } from './io/queue/open-rows.ts';
-import { UIDS_MAX } from './io/queue/queue.ts';
+import { type Item, UIDS_MAX } from './io/queue/queue.ts';
 
 /** Terminations in /recent. */
 const RECENT_MAX = 100;
@@ -67,6 +67,12 @@ export interface State {
   falseClaims: number;
   /** Result of the last batch. The next is stored after it, so that batches are stored in the order of their conclusion. */
   stored: Promise<boolean>;
+  /** Filtered terminations that are not stored yet. */
+  readonly held: Item[];
+  /** Something is open, and will be looked at. */
+  isLooking: boolean;
+  /** The service is shutting down: nothing is opened or stored any more. */
+  ended: boolean;
 }
 
 /** `rules` is another array only if they changed. */
@@ -103,6 +109,9 @@ export function newState(
     duplicates: 0,
     falseClaims: 0,
     stored: Promise.resolve(true),
+    held: [],
+    isLooking: false,
+    ended: false,
   };
 }
 

@@ -9,11 +9,13 @@ import { isoTime } from '../src/core/time.ts';
 import type { Death, Hello, Restart } from '../src/core/wire/event.ts';
 import type { Equal, Repeat } from '../src/core/wire/repeat.ts';
 import { Decoder } from '../src/core/wire/wire.ts';
+import { WAIT_MS } from '../src/deferred.ts';
 import type { LoaderMessage, Received } from '../src/io/loader/socket.ts';
 import type { Item } from '../src/io/queue/queue.ts';
 import { OutOfMemory } from '../src/out-of-memory.ts';
-import { flushSummaries, handleBatch, handleMessage, oneByOne, type Pipeline } from '../src/pipeline.ts';
+import { handleBatch, handleMessage, oneByOne, type Pipeline } from '../src/pipeline.ts';
 import { newState, recentTerminations, type Settings } from '../src/state.ts';
+import { flushSummaries, HELD_MAX, HOLD_MS } from '../src/storing.ts';
 import { ABORT, aborted, frames } from './support/crashes.ts';
 import {
   actor,
@@ -44,10 +46,29 @@ interface Options {
   readonly durable?: boolean;
   /** ms of the steady clock. */
   readonly nowMs?: () => number;
+  readonly clock?: Pick<Pipeline['clock'], 'steadyMs' | 'later'>;
   /** ms since 1970. */
   readonly wallMs?: number;
   readonly outOfMemory?: OutOfMemory;
   readonly keepUnreported?: Pipeline['effects']['keepUnreported'];
+}
+
+/** A machine on which time passes, and nothing else happens. */
+function silentMachine() {
+  let nowMs = 0;
+  const timers: { readonly atMs: number; readonly work: () => void }[] = [];
+  return {
+    clock: {
+      steadyMs: () => nowMs,
+      later: (work: () => void, ms: number) => void timers.push({ atMs: nowMs + ms, work }),
+    },
+    async pass(ms: number): Promise<void> {
+      for (const endMs = nowMs + ms; nowMs < endMs; nowMs += 1) {
+        for (const timer of timers.filter(({ atMs }) => atMs === nowMs)) timer.work();
+        await new Promise(setImmediate);
+      }
+    },
+  };
 }
 
 /** A pipeline, and its effects in order. */
@@ -66,7 +87,12 @@ function build(options: Options = {}) {
     settings,
     state: newState(rulesOf([], options.mode ?? 'all'), settings),
     host: () => host,
-    clock: { wallMs: () => options.wallMs ?? 1_795_443_600_000, steadyMs: options.nowMs ?? (() => 0), later: () => {} },
+    clock: {
+      wallMs: () => options.wallMs ?? 1_795_443_600_000,
+      steadyMs: options.nowMs ?? (() => 0),
+      later: () => {},
+      ...options.clock,
+    },
     outOfMemory: options.outOfMemory ?? null,
     effects: {
       sendSpan: () => did.push('span'),
@@ -166,6 +192,68 @@ describe('a batch', () => {
     const results = [];
     for (const batch of batches) results.push(await handleBatch(pipeline, batch));
     expect([results, acks, stored.length]).toEqual([[true, true, false], [10n, 20n], 2]);
+  });
+});
+
+describe('a filtered termination', () => {
+  const short = victim({ start_boottime_ns: 11_000_000_000n, cgroup: null });
+  const filtered = (pid: number): Death => ({
+    ...exitedWith(3, { process: { ...short, pid } }),
+    seq: 10n * BigInt(pid),
+  });
+  const several = (from: number, count: number) => Array.from({ length: count }, (_, index) => filtered(from + index));
+  const byDefault = (changes: Options = {}) => build({ mode: 'default', recordsPerMinute: 10, ...changes });
+
+  it('waits a moment for others; they are stored in one piece, and then acknowledged', async () => {
+    const machine = silentMachine();
+    const { pipeline, stored } = byDefault({ clock: machine.clock });
+    const acks: bigint[] = [];
+    for (const one of several(1, 3)) expect(await handleBatch(pipeline, received([one], acks))).toBe(true);
+    await machine.pass(HOLD_MS);
+    expect([stored, acks]).toEqual([[], []]);
+    await machine.pass(2);
+    expect([stored.map(({ length }) => length), acks]).toEqual([[3], [30n]]);
+  });
+
+  it('is stored before what comes after it', async () => {
+    const { pipeline, stored } = byDefault();
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received([filtered(1)], acks));
+    const killed = { ...killedBy(9, { process: victim({ pid: 2 }) }), seq: 20n };
+    await handleBatch(pipeline, received([killed], acks));
+    expect([stored.flat().map(({ record }) => record !== null), acks]).toEqual([[false, true], [20n]]);
+  });
+
+  it('is stored when the service ends', async () => {
+    const { pipeline, stored } = byDefault();
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received([filtered(1)], acks));
+    await flushSummaries(pipeline, true);
+    expect([stored.flat().length, acks]).toEqual([1, [10n]]);
+  });
+
+  it('does not wait if there are many: what is not acknowledged takes up the ring', async () => {
+    const { pipeline, stored } = byDefault();
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received(several(1, HELD_MAX - 1), acks));
+    expect(stored).toEqual([]);
+    await handleBatch(pipeline, received(several(HELD_MAX, 2), acks));
+    expect([stored.flat().length, acks]).toEqual([HELD_MAX + 1, [10n * BigInt(HELD_MAX + 1)]]);
+  });
+
+  it('that could not be stored is not acknowledged', async () => {
+    const { pipeline } = byDefault({ stores: () => false });
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received([filtered(1)], acks));
+    await flushSummaries(pipeline, true);
+    expect(acks).toEqual([]);
+  });
+
+  it('is acknowledged at once where nothing is stored', async () => {
+    const { pipeline } = byDefault({ durable: false });
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received([filtered(1)], acks));
+    expect(acks).toEqual([10n]);
   });
 });
 
@@ -620,9 +708,12 @@ describe('equal terminations', () => {
     const { pipeline, stored } = build({ mode: 'default', recordsPerMinute: 10 });
     await handleBatch(pipeline, received([equal(1, short)]));
     await handleBatch(pipeline, received([total(4, { as: 'filtered' })]));
-    expect(stored[1]?.map(({ kind, times, record }) => [kind, times, record])).toEqual([[undefined, 4, null]]);
+    expect(stored.flat().map(({ kind, times, record }) => [kind, times, record])).toEqual([
+      [undefined, undefined, null],
+      [undefined, 4, null],
+    ]);
     await flushSummaries(pipeline, true);
-    expect(stored[2]).toEqual([]);
+    expect(stored.at(-1)).toEqual([]);
   });
 
   it('stand, in what is kept, with the termination that armed the key, which has what rules read', async () => {
@@ -776,20 +867,38 @@ describe('a termination that a running tool may have asked for', () => {
   });
 
   it('waits for less than a second', async () => {
-    let nowMs = 0;
-    const timers: (() => void)[] = [];
-    const { pipeline, stored } = build();
-    const clock = { ...pipeline.clock, steadyMs: () => nowMs, later: (work: () => void) => timers.push(work) };
+    const machine = silentMachine();
+    const { pipeline, stored } = build({ clock: machine.clock });
     const acks: bigint[] = [];
-    await handleBatch({ ...pipeline, clock }, received(events(10n), acks));
-    nowMs = 999;
-    for (const timer of timers) timer();
-    await pipeline.state.stored;
-    await Promise.resolve();
+    await handleBatch(pipeline, received(events(10n), acks));
+    await machine.pass(999);
     expect([bodies(stored), acks]).toEqual([
       ['sleep (pid 2', 'app (pid 424'],
       [10n, 30n],
     ]);
+  });
+
+  it('begins an incident that is reported within 2 s, though nothing else is received', async () => {
+    const machine = silentMachine();
+    const { pipeline, stored } = build({ recordsPerMinute: 10, clock: machine.clock });
+    const other = { ...stop, seq: 21n, process: { ...stop.process, pid: stop.process.pid + 1 } };
+    await handleBatch(pipeline, received([{ ...docker, seq: 10n }, stop, other]));
+    await machine.pass(WAIT_MS + 2_000);
+    expect(stored.flat().map(({ kind, record }) => [kind, record !== null])).toEqual([
+      [undefined, true],
+      ['aggregated', false],
+      ['summary', true],
+    ]);
+  });
+
+  it('is left to the next service if this one ends meanwhile', async () => {
+    const machine = silentMachine();
+    const { pipeline, stored } = build({ recordsPerMinute: 10, clock: machine.clock });
+    const acks: bigint[] = [];
+    await handleBatch(pipeline, received([{ ...docker, seq: 10n }, stop], acks));
+    await flushSummaries(pipeline, true);
+    await machine.pass(WAIT_MS + 2_000);
+    expect([stored.flat(), acks]).toEqual([[], [10n]]);
   });
 
   it('is concluded once if the loader sends it again, and its restart waits for it', async () => {

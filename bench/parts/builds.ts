@@ -2,6 +2,7 @@
 // The load of a build host: `npm ci` of this project, `go build` of the loader, and the configure script of libltdl: hundreds of short
 // processes, of which many exit with an error. Wall time with whodunit (default settings, a collector as the target) and without, in turn
 // (A B B A …).
+import { execFileSync } from 'node:child_process';
 import { cpSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -50,7 +51,7 @@ const BUILDS: readonly Build[] = [
     id: 'configure',
     title: 'a configure script',
     command: ['libltdl/configure'],
-    times: 3,
+    times: 8,
     files: { libltdl: LIBTOOL, 'build-aux': `${LIBTOOL}/build-aux` },
   },
 ];
@@ -107,6 +108,7 @@ async function wallMs({ title, command: [program, ...args], files }: Build, goCa
   try {
     for (const [name, from] of Object.entries(files))
       cpSync(resolve(ROOT, from), join(directory.path, name), { recursive: true, dereference: true });
+    execFileSync('sync'); // The writes of the build before are no part of this one.
     const env = { ...withoutNpm(process.env), GOCACHE: goCache, CGO_ENABLED: '0' };
     const start = performance.now();
     const running = startProgram(program, args, { cwd: directory.path, env });

@@ -3,7 +3,12 @@
 package host
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"math"
+	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,4 +53,38 @@ func SuspendedNs() uint64 {
 		}
 		return clockNs(unix.CLOCK_MONOTONIC)
 	})))
+}
+
+// ClockSteps show when the wall clock is set, by settimeofday(2) or a step of NTP: a timer that never expires, and is cancelled then.
+type ClockSteps struct{ timer *os.File }
+
+// OpenClockSteps returns what Watch watches (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET).
+func OpenClockSteps() (*ClockSteps, error) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_REALTIME, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("watch the wall clock: %w", err)
+	}
+	steps := &ClockSteps{os.NewFile(uintptr(fd), "timerfd")}
+	never := unix.ItimerSpec{Value: unix.Timespec{Sec: math.MaxInt32}}
+	if err := unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, &never, nil); err != nil {
+		return nil, errors.Join(fmt.Errorf("watch the wall clock: %w", err), steps.timer.Close())
+	}
+	return steps, nil
+}
+
+// Watch calls set after each step of the wall clock, until the context ends; then it closes the timer and returns nil.
+func (c *ClockSteps) Watch(ctx context.Context, set func()) error {
+	defer c.timer.Close()
+	stop := context.AfterFunc(ctx, func() { c.timer.SetReadDeadline(time.Now()) })
+	defer stop()
+	for ctx.Err() == nil {
+		_, err := c.timer.Read(make([]byte, 8))
+		switch {
+		case errors.Is(err, unix.ECANCELED):
+			set()
+		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+			return fmt.Errorf("watch the wall clock: %w", err)
+		}
+	}
+	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"math/bits"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -63,8 +64,12 @@ func objectOf(tracepoints *Tracepoints) object {
 	return oldObject()
 }
 
-// slotsMin is the least number of slots of each CPU.
-const slotsMin = 4
+const (
+	// slotsMin is the least number of slots of each CPU.
+	slotsMin = 4
+	// watchedInterval is how exactly the beginning of a gap is known after the loader was killed.
+	watchedInterval = time.Second
+)
 
 // Options configures the probes.
 type Options struct {
@@ -148,7 +153,7 @@ func (p *Probes) loadAndAttach(options Options) error {
 	if err := p.open(collection, options); err != nil {
 		return err
 	}
-	p.setClock(host.ClockOffsetNs(), host.BoottimeNs()) // Programs need it from their first run on.
+	p.PublishClock(host.ClockOffsetNs(), host.BoottimeNs()) // Programs need it from their first run on.
 	return p.replace(former, options.Kept, func() error { return p.attach(collection) })
 }
 
@@ -219,8 +224,25 @@ func (p *Probes) attach(collection *ebpf.Collection) error {
 // Ring returns the ring in which Run puts the records of the queue.
 func (p *Probes) Ring() *ring.Ring { return p.queue.mirror.Ring }
 
-// Run copies the records of the queue to the ring until the context ends.
-func (p *Probes) Run(ctx context.Context) error { return p.queue.run(ctx) }
+// Run copies the records of the queue to the ring until the context ends. Each second it keeps until when the probes ran.
+func (p *Probes) Run(ctx context.Context) error {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watching.Go(func() {
+		for ticker := time.NewTicker(watchedInterval); ; {
+			_ = p.keepWatched(host.BoottimeNs()) // What fails here fails in the queue, too.
+			select {
+			case <-ctx.Done():
+				ticker.Stop()
+				return
+			case <-ticker.C:
+			}
+		}
+	})
+	return p.queue.run(ctx)
+}
 
 // TryServing makes the BPF system calls that serving needs, and fails if one of them fails. For host.DropPrivileges.
 func (p *Probes) TryServing() error {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,20 +119,27 @@ func exits(t *testing.T, uid uint32) int {
 	return command.Process.Pid
 }
 
-// killedBySIGTERM kills a process of this user as soon as it executes sleep, and returns its pid.
+// killedBySIGTERM kills a process of this user that executes cat, and returns its pid.
 func killedBySIGTERM(t *testing.T, uid uint32) int {
 	t.Helper()
-	victim := exec.Command("/bin/sleep", "1000", " 7")
+	victim := exec.Command("/bin/cat", "-", "a b")
 	victim.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	input, err := victim.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	output, err := victim.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := victim.Start(); err != nil {
 		t.Fatal(err)
 	}
-	executes := func() bool {
-		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", victim.Process.Pid))
-		return err == nil && string(name) == "sleep\n"
+	if _, err := input.Write([]byte("runs")); err != nil {
+		t.Fatal(err)
 	}
-	for !executes() {
-		time.Sleep(time.Millisecond)
+	if _, err := io.ReadFull(output, make([]byte, len("runs"))); err != nil {
+		t.Fatal(err)
 	}
 	if err := victim.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -143,12 +151,12 @@ func killedBySIGTERM(t *testing.T, uid uint32) int {
 func TestATerminationHasItsStatusItsProgramAndItsSender(t *testing.T) {
 	p, _ := attached(t, pinDirectory(t), queueBytes)
 	event, _ := awaited(t, p, 0, killedBySIGTERM(t, 54336))
-	path, err := filepath.EvalSymlinks("/bin/sleep")
+	path, err := filepath.EvalSymlinks("/bin/cat")
 	if err != nil {
 		t.Fatal(err)
 	}
 	process := event.Process
-	if event.StatusRaw != uint32(syscall.SIGTERM) || process.Comm != "sleep" || process.Exe == nil || *process.Exe != path || len(process.Args) != 3 || process.Args[2] != " 7" {
+	if event.StatusRaw != uint32(syscall.SIGTERM) || process.Comm != "cat" || process.Exe == nil || *process.Exe != path || len(process.Args) != 3 || process.Args[2] != "a b" {
 		t.Errorf("%#x, %+v", event.StatusRaw, process)
 	}
 	if event.Signal == nil || !event.Signal.Committed || event.Signal.Sender.Pid != uint32(os.Getpid()) {

@@ -75,15 +75,10 @@ func (p *Probes) keepState() error {
 	return nil
 }
 
-// PublishClock sets what the probes stamp records with, and keeps until when they ran.
+// PublishClock sets what the probes stamp records with.
 func (p *Probes) PublishClock(offsetNs int64, boottimeNs uint64) {
-	p.setClock(offsetNs, boottimeNs)
-	// What fails here fails in Counters, too, which reports it: these are arrays, and open.
-	_ = p.keepWatched(boottimeNs)
-}
-
-func (p *Probes) setClock(offsetNs int64, boottimeNs uint64) {
 	clock := oldClock{OffsetNs: offsetNs, SuspendedNs: host.SuspendedNs(), PublishedNs: boottimeNs}
+	// What fails here fails in Counters, too, which reports it: this is an array, and open.
 	_ = p.clock.Update(uint32(0), &clock, ebpf.UpdateExist)
 }
 

@@ -83,6 +83,13 @@ func (s *Server) refreshRepeats() bool {
 	return true
 }
 
+// countsRepeats reports whether terminations may be counted in the kernel, which do not arrive.
+func (s *Server) countsRepeats() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.repeats) > 0
+}
+
 // appendRepeats appends the totals that the consumer was not sent yet, then the list of all entries.
 func (s *session) appendRepeats(batch []byte, sent *sentRepeats) ([]byte, error) {
 	s.server.mu.Lock()

@@ -57,13 +57,17 @@ type Config struct {
 	SocketGID uint32     // the group that may connect, besides root and ConsumerUID
 	// ConsumerUID is the user who may be the consumer, besides root. 0: root alone.
 	ConsumerUID uint32
-	Log         *log.Logger
+	// ClockSteps show when the wall clock is set. nil: what records say is exact after some seconds.
+	ClockSteps *host.ClockSteps
+	Log        *log.Logger
 }
 
 // Server sends the ring's records to its clients, and acknowledges for the consumer.
 type Server struct {
 	config  Config
 	readSeq atomic.Uint64
+	// What waitForLook waits for; each holds one notification.
+	arrived, clockSet chan struct{}
 
 	mu        sync.Mutex
 	sessions  map[*session]struct{}
@@ -76,7 +80,7 @@ type Server struct {
 
 // New returns a server; Serve starts it.
 func New(config Config) *Server {
-	return &Server{config: config, sessions: map[*session]struct{}{}}
+	return &Server{config: config, sessions: map[*session]struct{}{}, arrived: make(chan struct{}, 1), clockSet: make(chan struct{}, 1)}
 }
 
 // Serve runs until the context ends, then closes every connection and returns nil. It returns an error if waiting for the ring
@@ -88,8 +92,15 @@ func (s *Server) Serve(ctx context.Context, listener *net.UnixListener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	failed := make(chan error, 1)
-	running.Go(func() { failed <- s.config.Ring.Wait(ctx, s.wakeAll); cancel() })
+	running.Go(func() { failed <- s.config.Ring.Wait(ctx, s.mayHaveArrived); cancel() })
 	running.Go(func() { s.tick(ctx) })
+	if steps := s.config.ClockSteps; steps != nil {
+		running.Go(func() {
+			if err := steps.Watch(ctx, func() { notify(s.clockSet) }); err != nil {
+				s.config.Log.Warnf("after the wall clock is set, times of terminations may be wrong for some seconds: %v", err)
+			}
+		})
+	}
 	if s.config.Crashes != nil {
 		running.Go(func() {
 			if err := s.config.Crashes.Run(ctx, s.wakeAll); err != nil {

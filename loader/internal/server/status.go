@@ -13,9 +13,7 @@ import (
 
 const (
 	statusInterval = time.Second
-	// quietInterval replaces statusInterval while no records arrive: then only the count of normal exits changes.
-	quietInterval = 5 * time.Second
-	sweepInterval = time.Minute
+	sweepInterval  = time.Minute
 )
 
 // ringEnds are the ring's positions at one moment.
@@ -25,37 +23,61 @@ type ringEnds struct{ acked, written uint64 }
 func (s *Server) tick(ctx context.Context) {
 	var sweeper sweeper
 	var refused refusals
-	var refreshed time.Time
 	var ends ringEnds
-	ticker := time.NewTicker(statusInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	for quiet, last := false, time.Now(); s.waitForLook(ctx, quiet, last); {
+		last = time.Now()
 		s.config.Probes.PublishClock(host.ClockOffsetNs(), host.BoottimeNs())
 		before := ends
 		ends = ringEnds{s.config.Ring.Acked(), s.config.Ring.Written()}
-		quiet := ends == before && ends.acked == ends.written
+		quiet = ends == before && ends.acked == ends.written
 		if s.idle() {
 			continue
 		}
 		if s.refreshRepeats() {
 			s.wakeAll()
-			quiet = false
 		}
-		if quiet && time.Since(refreshed) < quietInterval {
-			continue
-		}
-		refreshed = time.Now()
+		quiet = quiet && !s.countsRepeats()
 		if s.refreshStatus() {
 			s.wakeAll()
 			status, _ := s.currentStatus()
 			sweeper.after(s, status.Lost)
 			refused.after(s, status.Lost)
 		}
+	}
+}
+
+// waitForLook waits for statusInterval after the last look. While it is quiet, it waits until records may have arrived, or until the wall clock was
+// set: an idle process that wakes up each second uses several times as much processor time. It returns false when the context ends.
+func (s *Server) waitForLook(ctx context.Context, quiet bool, last time.Time) bool {
+	if quiet {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-s.clockSet:
+			return true
+		case <-s.arrived:
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-s.clockSet:
+	case <-time.After(statusInterval - time.Since(last)):
+	}
+	return true
+}
+
+// mayHaveArrived is called when records may have arrived, and every few seconds (ring.Wait).
+func (s *Server) mayHaveArrived() {
+	s.wakeAll()
+	notify(s.arrived)
+}
+
+// notify does not wait: what was notified before and not read yet is the same.
+func notify(channel chan<- struct{}) {
+	select {
+	case channel <- struct{}{}:
+	default:
 	}
 }
 
