@@ -39,6 +39,11 @@ function isCutOff(difference: string): boolean {
 export const hasOldProbes = ({ hello }: Transcript): boolean =>
   hello?.probes.some(({ name }) => name === 'sched_process_fork') ?? false;
 
+/** Whether the loader found the kernel's types by observation. */
+export function isObserved(transcript: Transcript | null): boolean {
+  return transcript?.check.includes('types found by observation') ?? false;
+}
+
 const LIMITS: readonly Limit[] = [
   ...OLD_LIMITS.map((limit) => ({ ...limit, applies: hasOldProbes })),
   {
@@ -98,16 +103,9 @@ const LIMITS: readonly Limit[] = [
       return match !== null && Math.abs(Number(match[1]) - Number(match[2])) <= COUNTER_SLACK_BYTES;
     },
   },
+  ...OBSERVED_LIMITS.map((limit) => ({ ...limit, applies: isObserved })),
 ];
 
-/** Whether the loader found the kernel's types by observation. */
-export function isObserved(transcript: Transcript | null): boolean {
-  return transcript?.check.includes('types found by observation') ?? false;
-}
-
 export function limitsOf(transcript: Transcript): readonly Limit[] {
-  const limits = LIMITS.filter(({ applies }) => applies(transcript));
-  return isObserved(transcript)
-    ? [...limits, ...OBSERVED_LIMITS.map((limit) => ({ ...limit, applies: isObserved }))]
-    : limits;
+  return LIMITS.filter(({ applies }) => applies(transcript));
 }

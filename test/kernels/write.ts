@@ -48,6 +48,8 @@ const listed = (inTests: Kernel['inTests']) =>
 const TARGET = join(ROOT, 'docs/kernels.md');
 const RESULTS = join(ROOT, 'test/kernels/results.json');
 
+const IDS_MAX = 100;
+
 /** What the page has of a kernel. */
 interface Section {
   readonly row: string;
@@ -70,10 +72,15 @@ function section(name: string): Section | null {
   const reasons = new Map<string, string[]>();
   for (const { one, limits } of limited)
     for (const { reason } of limits) reasons.set(reason, [...(reasons.get(reason) ?? []), one.id]);
-  const lines = [...reasons].map(([reason, ids]) => `- ${reason}: ${ids.map((id) => `\`${id}\``).join(', ')}`);
+  const lines = [...reasons].map(([reason, ids]) => `- ${reason}: ${listOf(ids)}`);
   lines.push(...wrong.map(({ one, differences }) => `- **wrong**: \`${one.id}\`: ${differences.join('; ')}`));
   const text = `## ${release}${without}\n\n\`${readFileSync(source, 'utf8').trim()}\`.${foundTypes(transcript)}\n\n${lines.join('\n') || 'No limits.'}\n`;
   return { row, text };
+}
+
+/** The cases; of many, only their number. */
+function listOf(ids: readonly string[]): string {
+  return ids.length > IDS_MAX ? `${ids.length} cases` : ids.map((id) => `\`${id}\``).join(', ');
 }
 
 /** How often the types of a kernel without BTF were found, and whether they are right. */
