@@ -75,6 +75,7 @@ const OTHER_BARS: typeof BARS = {
   'starts.before.ready': { max: 0.55 },
   'starts.before.memory': { max: 0.75 },
   'scale.outages.lost': { max: 0 },
+  'observed.start': { max: 5 },
 };
 
 export function barWith(id: string): Bar | undefined {

@@ -15,8 +15,8 @@ export const PARTS = [
   'peers',
   'profile',
 ] as const;
-/** Parts that a complete run leaves out: beside the service of another commit, and a fleet before Kafka and Loki, which has a page of its own. */
-export const OTHER_PARTS = ['services', 'starts', 'scale'] as const;
+/** Parts that a complete run leaves out: beside the service of another commit, a fleet before Kafka and Loki, which has a page of its own, and without BTF. */
+export const OTHER_PARTS = ['services', 'starts', 'scale', 'observed'] as const;
 export type PartName = (typeof PARTS)[number] | (typeof OTHER_PARTS)[number];
 export const ALL_PARTS: readonly PartName[] = [...PARTS, ...OTHER_PARTS];
 

@@ -17,6 +17,7 @@ import { growth } from './parts/growth.ts';
 import { idle } from './parts/idle.ts';
 import { kernel } from './parts/kernel.ts';
 import { latency } from './parts/latency.ts';
+import { observed } from './parts/observed.ts';
 import type { OtherLoader, OtherService, Part, Run } from './parts/part.ts';
 import { peers } from './parts/peers.ts';
 import { profile } from './parts/profile.ts';
@@ -48,6 +49,7 @@ const MEASURED: Readonly<Record<PartName, { measure: Part; weight: number }>> = 
   peers: { measure: peers, weight: 3 },
   profile: { measure: profile, weight: 1 },
   scale: { measure: scale, weight: 8 },
+  observed: { measure: observed, weight: 1 },
 };
 
 interface Flags {

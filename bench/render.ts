@@ -21,6 +21,7 @@ const TITLES: Readonly<Record<PartName, string>> = {
   peers: 'Other tools',
   profile: 'Profile',
   scale: 'A fleet',
+  observed: 'A kernel without BTF',
 };
 
 export function number(value: number | null, unit: Unit): string {

@@ -30,6 +30,8 @@ enum program_flag {
 	/* Of a listed program: */
 	PROGRAM_UNKNOWN = 8,
 	PROGRAM_OF_PARENT = 16, /* that of the next one: it forked, and never executed */
+	/* Of a kept one: */
+	PROGRAM_EXE_IN_ROOT = 32, /* the executable lies below the root of the process */
 };
 
 /* The tool that a process executed (requests.h). */

@@ -62,16 +62,18 @@ __u64 describe_program(__u32 flags)
 	struct program *program;
 	__u64 bytes;
 
-	if (!scratch || !mm || !fs)
+	if (!scratch || !mm)
 		return 0;
 	program = &scratch->program;
 	program->key = key_of(READ(task, group_leader));
 	program->exec_id = exec_id(task);
 	program->uid = READ(task, cred, euid.val);
 	read_credentials(&program->credentials, task);
-	bytes = read_path(program->exe, &READ(mm, exe_file)->f_path, &fs->root);
+	bytes = fs ? read_path(program->exe, &READ(mm, exe_file)->f_path, &fs->root) : 0; /* 0: not found without BTF */
 	if (bytes & TRUNCATED)
 		flags |= PROGRAM_EXE_CUT;
+	if (!(bytes & (TRUNCATED | OUTSIDE_ROOT)))
+		flags |= PROGRAM_EXE_IN_ROOT;
 	bytes &= ~(TRUNCATED | OUTSIDE_ROOT);
 	if (bytes > PROGRAM_EXE_BYTES) {
 		bytes = PROGRAM_EXE_BYTES;

@@ -21,6 +21,7 @@
 #include "kernel.h"
 #include "kernel_cgroups.h"
 #include "kernel_files.h"
+#include "kept_program.h"
 #include "load.h"
 #include "maps.h"
 #include "mm_snapshot.h"
@@ -224,7 +225,7 @@ static __always_inline void mark_terminated(struct record *record, struct task_s
 		if (name &&
 		    bpf_probe_read_kernel_str(name, EXECUTABLE_BYTES, READ(task, mm, exe_file, f_path.dentry, d_name.name)) > 1)
 			keep_termination(0);
-	} else if (append_snapshot_exe(0)) {
+	} else if (append_kept_exe(0)) {
 		keep_termination(0);
 	}
 }

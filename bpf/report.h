@@ -16,6 +16,7 @@
 #include "event.h"
 #include "fact_parts.h"
 #include "kernel.h"
+#include "kept_program.h"
 #include "known_build_ids.h"
 #include "load.h"
 #include "maps.h"
@@ -59,7 +60,7 @@ static __always_inline __u64 append_details(struct record *record, __u64 at, boo
 			set_claims(context_at, context_end);
 			at = append_args(SCRATCH_REPORT, at);
 		} else {
-			at = append_snapshot_rest(at);
+			at = append_kept_rest(at);
 		}
 	} else if (has_mm && !record->has_repeat_key) {
 		read_claims(at);
@@ -112,7 +113,7 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	if (event->flags & EVENT_FLAG_OOM_VICTIM || (has_facts && may_be_oom_victim(record_facts(record))))
 		at = append_oom(at);
 	exe_at = at;
-	at = has_mm ? append_exe(SCRATCH_REPORT, at) : append_snapshot_exe(at);
+	at = has_mm ? append_exe(SCRATCH_REPORT, at) : append_kept_exe(at);
 	if (has_mm && record->used_eighths < DETAILS_EIGHTHS_MAX)
 		at = append_known_build_ids(at);
 	if (at > exe_at && record->used_eighths < DETAILS_EIGHTHS_MAX)

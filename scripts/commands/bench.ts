@@ -36,7 +36,7 @@ output and writes the same figures to bench/results/NAME.json. Exits with 1 only
                     ${PARTS.join(', ')}
                     and, only if they are named: ${OTHER_PARTS.join(', ')} (beside the service of
                     --against, the latency, 15 minutes, and the start and memory, 5 minutes; a fleet before a gateway with Kafka,
-                    and Loki, 10 minutes)
+                    and Loki, 10 minutes; starts of the loader without BTF, 1 minute)
   --against COMMIT  in the part commits, compare with the loader of this commit, too, not only with that of release 0.1.0;
                     in the parts services and starts, with its service
   --name NAME       name of the results (default: full; quick with --quick; partial with --only; scale with --only scale)

@@ -41,8 +41,8 @@ export interface Machine {
   readonly image: KernelImage;
   /** The path of its initramfs. */
   readonly archive: string;
-  /** Whether it runs a few cases alone. */
-  readonly few: boolean;
+  /** Further parameters of the kernel: what the init reads (test/kernels/vm). */
+  readonly parameters: readonly string[];
 }
 
 /** What the machines run. */
@@ -51,13 +51,15 @@ export interface Load {
   readonly cases: boolean;
   /** How often each program of test/kernels/crashes.ts crashes. */
   readonly crashes: number;
+  /** How often a loader without the kernel's types finds them. */
+  readonly calibrations: number;
   /** Whether the kernels that have `inTests: 'few cases'` run these alone. */
   readonly reduced: boolean;
 }
 
-export const FULL: Load = { cases: true, crashes: 20, reduced: false };
+export const FULL: Load = { cases: true, crashes: 20, calibrations: 3, reduced: false };
 /** Emulation is slow: the matrix is the longest stage of all. */
-export const REDUCED: Load = { cases: true, crashes: 3, reduced: true };
+export const REDUCED: Load = { cases: true, crashes: 3, calibrations: 3, reduced: true };
 
 /** Packs the programs, the lists of cases and of crashes, and the AppArmor profiles. Returns the path of the archive. */
 async function initramfs(arch: Arch, { cases, crashes }: Load): Promise<string> {
@@ -83,6 +85,7 @@ async function initramfs(arch: Arch, { cases, crashes }: Load): Promise<string> 
   const programs = {
     init: './test/kernels/vm',
     loader: './loader',
+    observe: './loader/internal/calibrate/observe',
     undertaker: './test/deaths/undertaker',
     mortal: './examples/mortal',
   };
@@ -90,7 +93,7 @@ async function initramfs(arch: Arch, { cases, crashes }: Load): Promise<string> 
 }
 
 /** Runs a machine until it exits, and writes its console to the transcript. */
-function boot({ kernel, image, archive, few }: Machine): Promise<void> {
+function boot({ kernel, image, archive, parameters }: Machine): Promise<void> {
   const { program, args, line } = qemu({ ...kernel, image: image.image, archive, memoryMiB: MEMORY_MIB });
   const transcript = createWriteStream(join(TRANSCRIPTS, `${kernel.name}.log`));
   const [first = '', ...rest] = [
@@ -101,7 +104,7 @@ function boot({ kernel, image, archive, few }: Machine): Promise<void> {
     '-serial',
     'stdio',
     '-append',
-    [line, ...kernel.parameters, ...(few ? [FEW_CASES] : [])].join(' '),
+    [line, ...kernel.parameters, ...parameters].join(' '),
   ];
   const machine = own(
     spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'], timeout: RUN_WITHIN_MS, killSignal: 'SIGKILL' }),
@@ -140,8 +143,11 @@ export async function prepareKernels(load: Load, names: readonly string[] = ALL)
     const { arch, inTests } = kernel;
     const archive = archives.get(arch) ?? (await step(`packing the machine for ${arch}`, () => initramfs(arch, load)));
     archives.set(arch, archive);
-    const few = load.reduced && inTests === 'few cases';
-    machines.push({ kernel, archive, image: await kernelImage(kernel), few });
+    const parameters = [
+      `WHODUNIT_CALIBRATIONS=${load.calibrations}`,
+      ...(load.reduced && inTests === 'few cases' ? [FEW_CASES] : []),
+    ];
+    machines.push({ kernel, archive, image: await kernelImage(kernel), parameters });
   }
   return machines.sort((a, b) => Number(b.kernel.arch === 'arm64') - Number(a.kernel.arch === 'arm64'));
 }

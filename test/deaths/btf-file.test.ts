@@ -4,9 +4,10 @@
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loaderWithoutBtf } from '../../scripts/stack/hidden.ts';
 import { temporaryDirectory } from '../../scripts/stack/program.ts';
 import { type CaseRunner, startCaseRunner } from './case-runner.ts';
-import { loaderWithoutBtf, OWN_CASES } from './own-cases.ts';
+import { OWN_CASES } from './own-cases.ts';
 
 describe("every termination has a correct record without the kernel's own BTF", () => {
   const directory = temporaryDirectory();

@@ -36,8 +36,9 @@ export const OBSERVED_LIMITS: readonly ObservedLimit[] = [
     allows: saysNothing(/^whodunit\.fault\.instruction_pointer$/),
   },
   {
-    reason: 'the memory of a victim of the OOM killer, and the limit that it hit, are not found',
-    allows: saysNothing(/^whodunit\.oom\.(total_vm|anon_rss|file_rss|shmem_rss|limit|cgroup)$/),
+    reason:
+      'the memory of a victim of the OOM killer, its score before Linux 6.16, and the limit that it hit, are not found',
+    allows: saysNothing(/^whodunit\.oom\.(total_vm|anon_rss|file_rss|shmem_rss|score_adj|limit|cgroup)$/),
   },
 ];
 

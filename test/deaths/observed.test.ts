@@ -2,10 +2,11 @@
 // The conformance cases that need only our own programs, with a loader that cannot see the kernel's BTF and has no file with it: an empty file
 // system hides it, in a mount namespace of the loader, which finds the types by observation. What a record may lack: observed-limits.ts.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loaderWithoutBtf } from '../../scripts/stack/hidden.ts';
 import { temporaryDirectory } from '../../scripts/stack/program.ts';
 import { type CaseRunner, startCaseRunner } from './case-runner.ts';
 import { unexplained } from './observed-limits.ts';
-import { loaderWithoutBtf, OWN_CASES } from './own-cases.ts';
+import { OWN_CASES } from './own-cases.ts';
 
 describe('every termination has a record without a wrong value on a kernel without BTF', () => {
   const directory = temporaryDirectory();

@@ -41,10 +41,14 @@ describe.each(names)('the kernel %s', (name) => {
   // Not registered elsewhere: a test that is skipped is a failure in CI.
   if (isObserved(transcript))
     it('finds the same types each time', () => {
-      const found = transcript?.calibrated.map(({ found }) => found) ?? [];
-      expect(found[0], transcript?.calibrated[0]?.output).toMatchObject({ missing: null });
-      for (const next of found) expect(next).toEqual(found[0]);
+      const [first, ...rest] = transcript?.calibrated ?? [];
+      expect(first?.found, first?.output).toMatchObject({ missing: null });
+      for (const { found, output } of rest) expect(found?.offsets, output).toEqual(first?.found?.offsets);
     });
+
+  if (transcript !== null && transcript.described !== null)
+    it('finds each field where the types of the kernel have it, which are hidden from the loader', () =>
+      expect(transcript.calibrated.at(-1)?.found?.offsets).toMatchObject(transcript.described ?? {}));
 
   if (isConfined) {
     it('serves under the AppArmor profile that is shipped, and without one', () => {

@@ -23,12 +23,30 @@ export interface Limit {
  */
 const COUNTER_SLACK_BYTES = 5 * 64 * 4096;
 
+/** Whether nothing shows the memory of a process that exits. */
+const lacksMemory = ({ hello }: Transcript): boolean =>
+  hello?.probes.some(({ name, attached }) => name === 'exit_mm_release' && !attached) ?? false;
+
+/** Whether the record has the arguments up to somewhere in the last one that it has. */
+function isCutOff(difference: string): boolean {
+  const [, found, truth] =
+    /^process\.command_args: the record says (\[.*\]), its parent (\[.*\])$/.exec(difference) ?? [];
+  if (found === undefined || truth === undefined) return false;
+  const [known, all]: string[][] = [JSON.parse(found), JSON.parse(truth)];
+  return known !== undefined && all !== undefined && all.join('\0').startsWith(known.join('\0'));
+}
+
 /** Whether the probes of old kernels are attached: the others have no program there. */
 export const hasOldProbes = ({ hello }: Transcript): boolean =>
   hello?.probes.some(({ name }) => name === 'sched_process_fork') ?? false;
 
 /** Whether those are attached that need no raw tracepoints: they are three. */
 export const hasClassicProbes = ({ hello }: Transcript): boolean => hello?.probes.length === 3;
+
+/** Whether the loader found the kernel's types by observation. */
+export function isObserved(transcript: Transcript | null): boolean {
+  return transcript?.check.includes('types found by observation') ?? false;
+}
 
 const LIMITS: readonly Limit[] = [
   ...CLASSIC_LIMITS.map((limit) => ({ ...limit, applies: hasClassicProbes })),
@@ -67,6 +85,22 @@ const LIMITS: readonly Limit[] = [
   },
   {
     reason:
+      'before Linux 6.16 without fentry, arguments are those that a process executed: one that only forked has none',
+    applies: lacksMemory,
+    allows: (difference) =>
+      /^process\.(command|command_args|args_count): the record says nothing, its parent (2$|\[?"\/undertaker")/.test(
+        difference,
+      ),
+  },
+  {
+    reason: 'before Linux 6.16 without fentry, arguments are cut after 256 bytes',
+    applies: lacksMemory,
+    cases: ['long-arguments'],
+    allows: (difference) =>
+      isCutOff(difference) || difference.startsWith('process.args_count: the record says nothing,'),
+  },
+  {
+    reason:
       'memory counters are per processor, or before Linux 6.2 per thread: the OOM sizes are off by up to 64 pages for each',
     applies: () => true,
     allows: (difference) => {
@@ -74,16 +108,9 @@ const LIMITS: readonly Limit[] = [
       return match !== null && Math.abs(Number(match[1]) - Number(match[2])) <= COUNTER_SLACK_BYTES;
     },
   },
+  ...OBSERVED_LIMITS.map((limit) => ({ ...limit, applies: isObserved })),
 ];
 
-/** Whether the loader found the kernel's types by observation. */
-export function isObserved(transcript: Transcript | null): boolean {
-  return transcript?.check.includes('types found by observation') ?? false;
-}
-
 export function limitsOf(transcript: Transcript): readonly Limit[] {
-  const limits = LIMITS.filter(({ applies }) => applies(transcript));
-  return isObserved(transcript)
-    ? [...limits, ...OBSERVED_LIMITS.map((limit) => ({ ...limit, applies: isObserved }))]
-    : limits;
+  return LIMITS.filter(({ applies }) => applies(transcript));
 }

@@ -20,7 +20,9 @@ export interface Transcript {
   /** What `whodunit-loader check` printed. */
   readonly check: string;
   /** What `whodunit-loader calibrate` found, each time, on a kernel without BTF. */
-  readonly calibrated: readonly { readonly output: string; readonly found: unknown }[];
+  readonly calibrated: readonly Calibration[];
+  /** Where the kernel's own types have these fields. null: it was built without, or they are not hidden. */
+  readonly described: Readonly<Record<string, number>> | null;
   /** Starts of the loader where something forbids what it needs, by what confined it. */
   readonly confined: ReadonlyMap<string, ConfinedStart>;
   readonly truths: ReadonlyMap<string, readonly Death[]>;
@@ -37,6 +39,15 @@ export interface Transcript {
   readonly repeated: readonly string[];
   /** Whether the machine ran all cases. */
   readonly ended: boolean;
+}
+
+export interface Calibration {
+  readonly output: string;
+  /** The file that was written; null: there is none. */
+  readonly found: {
+    readonly offsets: Readonly<Record<string, number>>;
+    readonly missing: readonly string[] | null;
+  } | null;
 }
 
 export interface Runs {
@@ -70,6 +81,7 @@ export function readTranscript(path: string, arch: string): Transcript {
   const wire = new Wire(arch);
   const calibrated: Transcript['calibrated'][number][] = [];
   let runs: Runs | null = null;
+  let described: Transcript['described'] = null;
   let check = '';
   let ended = false;
   for (const line of readFileSync(path, 'utf8').split('\n')) {
@@ -79,6 +91,7 @@ export function readTranscript(path: string, arch: string): Transcript {
     else if (kind === 'runs') runs = JSON.parse(text);
     else if (kind === 'check') check = JSON.parse(text);
     else if (kind === 'calibrated') calibrated.push(JSON.parse(text));
+    else if (kind === 'described') described = JSON.parse(text);
     else if (kind === 'confined') confined.set(JSON.parse(text).by, JSON.parse(text));
     else if (kind === 'truth') {
       const truth = JSON.parse(text);
@@ -90,7 +103,7 @@ export function readTranscript(path: string, arch: string): Transcript {
   }
   const { hello, status, records, unreadable, repeated } = wire;
   return {
-    ...{ runs, hello, status, check, calibrated, confined, truths, crashed, discarded, failures, ended },
+    ...{ runs, hello, status, check, calibrated, described, confined, truths, crashed, discarded, failures, ended },
     ...{ records, unreadable, repeated },
   };
 }

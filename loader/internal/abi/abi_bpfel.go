@@ -448,11 +448,12 @@ type ProgramCounters struct {
 type ProgramFlag uint32
 
 const (
-	ProgramFlagPROGRAM_EXE_CUT   ProgramFlag = 1
-	ProgramFlagPROGRAM_ARGS_CUT  ProgramFlag = 2
-	ProgramFlagPROGRAM_ASKS      ProgramFlag = 4
-	ProgramFlagPROGRAM_UNKNOWN   ProgramFlag = 8
-	ProgramFlagPROGRAM_OF_PARENT ProgramFlag = 16
+	ProgramFlagPROGRAM_EXE_CUT     ProgramFlag = 1
+	ProgramFlagPROGRAM_ARGS_CUT    ProgramFlag = 2
+	ProgramFlagPROGRAM_ASKS        ProgramFlag = 4
+	ProgramFlagPROGRAM_UNKNOWN     ProgramFlag = 8
+	ProgramFlagPROGRAM_OF_PARENT   ProgramFlag = 16
+	ProgramFlagPROGRAM_EXE_IN_ROOT ProgramFlag = 32
 )
 
 type RepeatFlag uint32

@@ -5,12 +5,12 @@ package calibrate
 import (
 	"maps"
 	"os"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf/btf"
+
+	"whodunit/test/kernels/layout"
 )
 
 // startsInARow must find the same. WHODUNIT_TEST_STARTS: as many, where starts are slow.
@@ -51,8 +51,9 @@ func TestEachFieldIsWhereTheKernelSaysAtEachStart(t *testing.T) {
 		if first == nil {
 			first = found.Offsets
 			for name, at := range first {
-				if want, described := offsetIn(t, kernel, name); described && at != want {
-					t.Errorf("%s is at %d, not %d", name, want, at)
+				want, described, err := layout.OffsetIn(kernel, name)
+				if err != nil || described && at != want {
+					t.Errorf("%s was found at %d; it is at %d, %v", name, at, want, err)
 				}
 			}
 		}
@@ -60,82 +61,4 @@ func TestEachFieldIsWhereTheKernelSaysAtEachStart(t *testing.T) {
 			t.Fatalf("%v, and before %v", found.Offsets, first)
 		}
 	}
-}
-
-// offsetIn returns the offset of a field in the kernel's types. A set of pending signals lies behind the list of them.
-func offsetIn(t *testing.T, kernel *btf.Spec, name string) (at int, described bool) {
-	t.Helper()
-	structure, field, _ := strings.Cut(name, ".")
-	var found *btf.Struct
-	if err := kernel.TypeByName(structure, &found); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	switch field {
-	case sizeOf:
-		return int(found.Size), true
-	case "group_dead": // that it exists is enough
-		return 0, false
-	}
-	if structure == "css_set" && slices.Contains(controllers(), field) {
-		at, _ := offsetOf(found.Members, "subsys")
-		return at + 8*controllerIn(t, kernel, field), true
-	}
-	switch name {
-	case "kernfs_node.parent":
-		if at, renamed := offsetOf(found.Members, "__parent"); renamed {
-			return at, true
-		}
-	case "task_struct.thread": // where it begins is not known, but where trap_nr is in it
-		thread, _ := offsetIn(t, kernel, "thread_struct.trap")
-		at, _ := offsetOf(found.Members, field)
-		return at + thread, true
-	case "thread_struct.trap_nr":
-		return 0, true
-	case "thread_struct.trap", "thread_struct.error_code":
-		trap, _ := offsetOf(found.Members, "trap_nr")
-		if field == "trap" {
-			return trap, true
-		}
-		at, _ := offsetOf(found.Members, field)
-		return at - trap, true
-	}
-	at, described = offsetOf(found.Members, field)
-	if !described {
-		t.Fatalf("the kernel has no %s", name)
-	}
-	if field == "pending" || field == "shared_pending" {
-		at += 16
-	}
-	return at, true
-}
-
-func controllerIn(t *testing.T, kernel *btf.Spec, name string) int {
-	t.Helper()
-	var ids *btf.Enum
-	if err := kernel.TypeByName("cgroup_subsys_id", &ids); err != nil {
-		t.Fatal(err)
-	}
-	return int(ids.Values[slices.IndexFunc(ids.Values, func(one btf.EnumValue) bool { return one.Name == name+"_cgrp_id" })].Value)
-}
-
-func offsetOf(members []btf.Member, field string) (at int, found bool) {
-	for _, member := range members {
-		if member.Name == field {
-			return int(member.Offset / 8), true
-		}
-		if member.Name != "" {
-			continue
-		}
-		var inner []btf.Member
-		switch of := btf.UnderlyingType(member.Type).(type) {
-		case *btf.Struct:
-			inner = of.Members
-		case *btf.Union:
-			inner = of.Members
-		}
-		if at, found := offsetOf(inner, field); found {
-			return int(member.Offset/8) + at, true
-		}
-	}
-	return 0, false
 }

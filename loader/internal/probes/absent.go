@@ -22,18 +22,23 @@ const unmapped = 0xfff
 // rejects. What it cannot replace stays as it is.
 func readAbsentAsZero(spec *ebpf.CollectionSpec, kernel *btf.Spec) error {
 	for name, program := range spec.Programs {
-		original := slices.Clone(program.Instructions) // One use may have several offsets.
-		for i := range program.Instructions {
+		original := slices.Clone(program.Instructions)
+		absent := map[int]bool{} // instructions that set the offset of a field that does not exist
+		for i := range original {
 			fixup, err := fixupOf(original[i], kernel)
 			if err != nil {
 				return fmt.Errorf("find what the program %s reads: %w", name, err)
 			}
 			switch {
 			case fixup == "byte_off=poison":
-				zeroAddress(program.Instructions, original, i)
+				absent[i] = true
 			case strings.HasSuffix(fixup, "=poison"):
 				zero(&program.Instructions[i])
 			}
+		}
+		before := predecessors(original)
+		for at := range absent {
+			zeroAddress(program.Instructions, original, before, absent, at)
 		}
 	}
 	return nil
@@ -59,10 +64,11 @@ func zero(instruction *asm.Instruction) {
 	*instruction = replaced.WithSymbol(instruction.Symbol()).WithSource(instruction.Source())
 }
 
-// zeroAddress replaces an offset by 0, and each address of which it is a part.
-func zeroAddress(program, original asm.Instructions, at int) {
+// zeroAddress replaces an offset by 0, and each address of which it is a part. It leaves both where the offset of a field that exists may be a part
+// of the same address: the compiler makes one read of the two branches that choose by bpf_core_field_exists(), and only the other branch is taken.
+func zeroAddress(program, original asm.Instructions, before [][]int, absent map[int]bool, at int) {
 	uses, known := usesOf(original, at)
-	if !known {
+	if !known || slices.ContainsFunc(uses, func(use int) bool { return !isAlways(absent, original, before, use) }) {
 		return
 	}
 	for _, use := range uses {
@@ -112,6 +118,46 @@ func usesOf(program asm.Instructions, at int) (uses []int, known bool) {
 		}
 	}
 	return uses, true
+}
+
+// isAlways reports whether one of these instructions has set one of the registers of a sum, on each path that leads to it.
+func isAlways(these map[int]bool, program asm.Instructions, before [][]int, sum int) bool {
+	one := program[sum]
+	return areAllAmong(these, program, before, place{sum, one.Src}) || areAllAmong(these, program, before, place{sum, one.Dst})
+}
+
+// areAllAmong reports whether these have all instructions that may have set the register before an instruction.
+func areAllAmong(these map[int]bool, program asm.Instructions, before [][]int, end place) bool {
+	seen := map[place]bool{}
+	for waiting := []place{end}; len(waiting) > 0; {
+		here := waiting[len(waiting)-1]
+		waiting = waiting[:len(waiting)-1]
+		if seen[here] {
+			continue
+		}
+		seen[here] = true
+		if len(before[here.at]) == 0 {
+			return false // an argument of the function
+		}
+		for _, at := range before[here.at] {
+			one := program[at]
+			switch useOf(one, here.register) {
+			case set:
+				switch {
+				case these[at]:
+				case useOf(one, one.Src) == copied:
+					waiting = append(waiting, place{at, one.Src})
+				default:
+					return false
+				}
+			case sum, other:
+				return false
+			case unused, addend, copied:
+				waiting = append(waiting, place{at, here.register})
+			}
+		}
+	}
+	return true
 }
 
 // use is how an instruction uses a register.
@@ -171,6 +217,19 @@ func successors(program asm.Instructions, at int) []int {
 		return []int{target(program, at)}
 	}
 	return []int{at + 1, target(program, at)}
+}
+
+// predecessors returns, for each instruction, those after which it may run.
+func predecessors(program asm.Instructions) [][]int {
+	before := make([][]int, len(program))
+	for at := range program {
+		for _, next := range successors(program, at) {
+			if next < len(program) {
+				before[next] = append(before[next], at)
+			}
+		}
+	}
+	return before
 }
 
 // target returns the instruction to which one jumps.

@@ -131,7 +131,7 @@ func loadCollection(spec *ebpf.CollectionSpec, kernel kernelFeatures, options eb
 	}
 	// On some kernels an fentry program does not load: load the others.
 	delete(spec.Programs, bpfProgOnExitMmRelease)
-	notes["exit_mm_release"] = "fentry does not work on this kernel (" + firstLine(err) + "): executable, arguments and environment of a terminated process are not reported"
+	notes["exit_mm_release"] = "fentry does not work on this kernel (" + firstLine(err) + "): executable and arguments of a terminated process are reported as it executed them, up to 128 and 256 bytes, its environment is not"
 	collection, err = ebpf.NewCollectionWithOptions(spec, options)
 	return collection, notes, err
 }

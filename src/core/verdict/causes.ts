@@ -60,7 +60,7 @@ const RULES: readonly CauseRule[] = [
   {
     // mark_victim runs after the signal is generated, so oom_mm of the process at exit decides. A task that shares the memory of
     // the victim has no oom_mm, and neither has a victim that exits on another CPU before it is marked. Both receive SIGKILL from
-    // __oom_kill_process (mm/oom_kill.c).
+    // __oom_kill_process (mm/oom_kill.c). On kernels without BTF, oom_mm is not found.
     name: 'the out-of-memory killer killed it',
     cause: 'oom_kill',
     when: ({ death, signo, signal }) =>
@@ -72,7 +72,7 @@ const RULES: readonly CauseRule[] = [
     evidence: ({ death }) => [
       death.oom_victim
         ? 'it was marked as a victim of the out-of-memory killer'
-        : 'the out-of-memory killer sent SIGKILL; the process was not marked as a victim when it terminated',
+        : 'the out-of-memory killer sent SIGKILL; no mark as its victim was seen when the process terminated',
     ],
   },
   {

@@ -61,7 +61,7 @@ describe('each rule says what led to the cause', () => {
       'a victim that was not marked',
       killedBy(KILL, { signal: kernelSignal(KILL, ['do_send_sig_info', 'oom_kill_process']) }),
       [
-        'the out-of-memory killer sent SIGKILL; the process was not marked as a victim when it terminated',
+        'the out-of-memory killer sent SIGKILL; no mark as its victim was seen when the process terminated',
         'kernel stack of the signal: oom_kill_process',
       ],
     ],

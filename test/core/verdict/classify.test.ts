@@ -565,7 +565,7 @@ describe('a verdict', () => {
   it('does not guess why a process that the out-of-memory killer killed was not marked', () => {
     const { evidence } = classify(killedBy(KILL, { signal: kernelSignal(KILL, ['__oom_kill_process']) }));
     expect(evidence).toContain(
-      'the out-of-memory killer sent SIGKILL; the process was not marked as a victim when it terminated',
+      'the out-of-memory killer sent SIGKILL; no mark as its victim was seen when the process terminated',
     );
   });
 

@@ -99,6 +99,7 @@ export const statusCases: readonly Case[] = [
     id: 'odd-arguments',
     deaths: [exit(3)],
   },
+  { name: 'a process has arguments of 500 bytes', id: 'long-arguments', deaths: [exit(3)] },
   {
     name: 'a second process gets the pid of the first one shortly after it exited',
     id: 'pid-reuse',

@@ -3,7 +3,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package main
 
-import "golang.org/x/sys/unix"
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
 
 var statusCases = []deathCase{
 	{"exit-0", byItself("exit", "0")},
@@ -36,6 +40,7 @@ var statusCases = []deathCase{
 	{"script", script},
 	{"broken-program", brokenProgram},
 	{"odd-arguments", byItself("exit", "3", "ü", "two words", "a\nline and a \"quote\"", "")},
+	{"long-arguments", byItself("exit", "3", strings.Repeat("a", 120), strings.Repeat("b", 120), strings.Repeat("c", 120), strings.Repeat("d", 120))},
 	{"pid-reuse", pidReuse(byItself("exit", "3"))},
 	{"pid-reuse-after-request", pidReuse(killed("kill", unix.SIGTERM, "exit-on", "SIGTERM", "3"))},
 	{"under-a-millisecond", underAMillisecond},

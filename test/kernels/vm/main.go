@@ -6,6 +6,7 @@
 //	@runs    what the machine runs
 //	@check   what `whodunit-loader check` prints
 //	@calibrated what `whodunit-loader calibrate` writes, each time, on a kernel without BTF (calibrate.go)
+//	@described where the kernel's own types have what was found, if it has any
 //	@wire    a line of the loader, unchanged
 //	@confined a start of the loader under an AppArmor profile or lockdown, unless there are no cases (confined.go)
 //	@truth   the output of the undertaker for a case
@@ -14,7 +15,8 @@
 //	@end     the number of cases, after the last one
 //
 // The root directory has loader, undertaker, mortal, and cases: a file with one name per line; few-cases, which WHODUNIT_CASES=few on the kernel's
-// command line selects; crashes.json and the programs that it names. WHODUNIT_HIDE_BTF=1 hides the kernel's types.
+// command line selects; crashes.json and the programs that it names. WHODUNIT_HIDE_BTF=1 hides the kernel's types; WHODUNIT_CALIBRATIONS is how often they are
+// found.
 //
 // SPDX-License-Identifier: Apache-2.0
 package main
@@ -30,6 +32,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 
 	"whodunit/test/vminit"
@@ -82,12 +85,16 @@ type runs struct {
 	Confines bool     `json:"confines"` // whether the loader is started under AppArmor and lockdown
 
 	crashes     []crashing
-	isDescribed bool // by BTF: else the capabilities of a deployment do not suffice
+	isDescribed bool      // by BTF: else the capabilities of a deployment do not suffice
+	hidden      *btf.Spec // the types that were hidden
 }
 
 // findRuns hides the kernel's BTF if it is to be hidden.
 func findRuns() (r runs, err error) {
 	if os.Getenv("WHODUNIT_HIDE_BTF") != "" {
+		if r.hidden, err = btf.LoadSpec(kernelBTF); err != nil {
+			return r, err
+		}
 		if err := unix.Mount("tmpfs", filepath.Dir(kernelBTF), "tmpfs", 0, ""); err != nil {
 			return r, err
 		}
@@ -126,7 +133,10 @@ func runAll() error {
 	checked, _ := exec.Command("/loader", "check").CombinedOutput()
 	emitJSON("check", string(checked))
 	if !r.isDescribed {
-		calibrateRepeatedly()
+		if err := calibrateRepeatedly(r.hidden); err != nil {
+			return err
+		}
+		r.hidden = nil
 	}
 	if r.Confines {
 		if err := startUnderProfiles(); err != nil {
