@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that writes docs/kernels.md from the transcripts of the last run.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KERNELS, type Kernel } from '../../scripts/build/kernel-images.ts';
 import { ROOT } from '../../scripts/stack/program.ts';
-import { checkOnKernel } from './check.ts';
-import { hasOldProbes, isObserved } from './limits.ts';
-import { DIRECTORY, readMachine } from './machine.ts';
 import { OBJECTS } from './objects.ts';
+import { HEADINGS, sectionOf } from './section.ts';
 
 /** What no run shows: see docs/decisions/0111 and 0121. */
 const BORDERS = `
@@ -44,28 +42,7 @@ const listed = (inTests: Kernel['inTests']) =>
     .join(', ');
 const TARGET = join(ROOT, 'docs/kernels.md');
 
-function section(name: string): { row: string; text: string } | null {
-  const { cases, transcript } = readMachine(name);
-  const source = join(DIRECTORY, `${name}.package`);
-  if (transcript === null || !existsSync(source)) return null;
-  const checked = cases.map((one) => ({ one, ...checkOnKernel(one, transcript) }));
-  const wrong = checked.filter(({ differences }) => differences.length > 0);
-  const limited = checked.filter(({ differences, limits }) => differences.length === 0 && limits.length > 0);
-  const right = checked.length - wrong.length - limited.length;
-  const left = transcript.hello?.probes.filter(({ attached }) => !attached).map(({ name: probe }) => probe) ?? [];
-  const release = transcript.hello?.kernel_release ?? 'unknown';
-  const without = isObserved(transcript) ? ', without BTF' : hasOldProbes(transcript) ? ', `old.bpf.c`' : '';
-  const row = `| ${release}${without} | ${checked.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'all'} |`;
-  const reasons = new Map<string, string[]>();
-  for (const { one, limits } of limited)
-    for (const { reason } of limits) reasons.set(reason, [...(reasons.get(reason) ?? []), one.id]);
-  const lines = [...reasons].map(([reason, ids]) => `- ${reason}: ${ids.map((id) => `\`${id}\``).join(', ')}`);
-  lines.push(...wrong.map(({ one, differences }) => `- **wrong**: \`${one.id}\`: ${differences.join('; ')}`));
-  const text = `## ${release}${without}\n\n\`${readFileSync(source, 'utf8').trim()}\`.\n\n${lines.join('\n') || 'No limits.'}\n`;
-  return { row, text };
-}
-
-const sections = NAMES.map(section);
+const sections = NAMES.map((name) => sectionOf(name));
 if (sections.some((found) => found === null)) {
   console.error(
     `docs/kernels.md needs all of ${NAMES.join(', ')}: run \`npm run test:kernels\` for them first, then \`npm run test:kernels -- --judge --write\`.`,
@@ -85,9 +62,8 @@ record because that kernel cannot show it; the lists below name the reasons. No 
 \`npm test\`, and with it CI, boots ${listed('all')} with all cases, and ${listed('few cases')} with a few of each kind (test/kernels/cases.ts). ${listed('nothing')} run only by
 \`npm run test:kernels\`.
 
-| kernel | cases | right | limited | wrong | probes not attached |
-| --- | --- | --- | --- | --- | --- |
-${found.map(({ row }) => row.replace(/\| all \|$/, '| none |')).join('\n')}
+${HEADINGS}
+${found.map(({ row }) => row).join('\n')}
 
 ${OBJECTS}
 ${found.map(({ text }) => text).join('\n')}${BORDERS}`,
