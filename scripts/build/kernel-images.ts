@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernels of the kernel matrix, downloaded once into a cache outside the repository. Debian's: the newest package of each series is used. apt
 // verifies the archive's signature and the package's hash. It runs with separate lists and a separate cache, so that the machine's sources do not
-// change; the mirror is the machine's. One without BTF comes as a Go module, whose hash is pinned here.
+// change; the mirror is the machine's. One without BTF comes as a Go module, whose hash is pinned here. `--image` of test:kernels names any other.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ const IMAGES = join(CACHE, 'kernels');
 export interface Kernel {
   readonly name: string;
   readonly arch: Arch;
-  readonly source: DebianPackage | GoModule;
+  readonly source: DebianPackage | GoModule | KernelFile;
   /** QEMU's model of the processor. */
   readonly cpu: string;
   /** Of the kernel's command line: unknown ones are the environment of init, which the loader inherits (test/kernels/vm). */
@@ -38,6 +38,11 @@ interface GoModule {
   readonly version: string;
   /** As in go.sum. */
   readonly sum: string;
+}
+
+/** A kernel of the person who runs the matrix. */
+interface KernelFile {
+  readonly file: string;
 }
 
 const bullseye: DebianPackage = {
@@ -78,7 +83,7 @@ const gokrazy: GoModule = {
 };
 
 // 6.12 oopses under emulation with `-cpu max`.
-const SKYLAKE = 'Skylake-Client-v3';
+export const SKYLAKE = 'Skylake-Client-v3';
 // Kernel and programs sign return addresses. The architecture's own cipher takes most of the time of an emulated processor.
 const ARM64_CPU = 'max,pauth-impdef=on';
 
@@ -155,7 +160,7 @@ function apt(directory: string): (program: string, ...args: string[]) => Promise
 }
 
 export interface KernelImage {
-  /** The name of the package. */
+  /** The name of the package, or of the file. */
   readonly version: string;
   readonly image: string;
   /** The directory of its modules. */
@@ -172,7 +177,8 @@ export function kernelImage(kernel: Kernel): Promise<KernelImage> {
   return turn;
 }
 
-function findOrDownload({ arch, source }: Kernel): Promise<KernelImage> {
+async function findOrDownload({ arch, source, name }: Kernel): Promise<KernelImage> {
+  if ('file' in source) return { version: name, image: source.file, modules: undefined };
   return 'module' in source ? moduleImage(source) : debianImage(arch, source);
 }
 

@@ -4,6 +4,7 @@ import { command, Failure, readFlags } from '../base/command.ts';
 import { run } from '../base/run.ts';
 import { KERNELS } from '../build/kernel-images.ts';
 import { NODE, ROOT } from '../paths.ts';
+import { chosenKernels } from '../suites/chosen-kernels.ts';
 import { report } from '../suites/counts.ts';
 import { bootKernels, FULL, type Load, prepareKernels, testKernels } from '../suites/kernels.ts';
 
@@ -12,6 +13,9 @@ const HELP = `npm run test:kernels -- [options]
 Boots Debian's kernels under QEMU, scores the conformance cases there, and compares the stacks of crashes.
 
   --kernel NAMES  run only these kernels, separated by commas: ${KERNELS.map(({ name }) => name).join(', ')}
+  --image FILE    run only this kernel: an image for x86-64 (bzImage). It needs a serial console (8250), an initial RAM file system, cgroup v2 with
+                  memory and pids, BPF with raw tracepoints, and a BPF file system. Its row is printed, under the name of the file
+  --btf FILE      let the loader use this file's types for the kernel of --image
   --only PART     run only the conformance cases and what confines the loader, or only the programs whose stacks are
                   compared: cases, crashes
   --crashes N     let each of these programs crash N times (${FULL.crashes})
@@ -23,6 +27,8 @@ Boots Debian's kernels under QEMU, scores the conformance cases there, and compa
 await command(async () => {
   const flags = readFlags({
     kernel: { type: 'string' },
+    image: { type: 'string' },
+    btf: { type: 'string' },
     only: { type: 'string' },
     crashes: { type: 'string' },
     calibrations: { type: 'string' },
@@ -34,10 +40,12 @@ await command(async () => {
     console.log(HELP);
     return 0;
   }
-  const names = flags.kernel?.split(',');
-  const load = loadOf(flags.only, flags.crashes, flags.calibrations);
-  if (!flags.judge) await bootKernels(await prepareKernels(load, names));
-  const counts = await testKernels(names);
+  const kernels = chosenKernels(flags);
+  const load = { ...loadOf(flags.only, flags.crashes, flags.calibrations), btf: flags.btf ?? null };
+  if (!flags.judge) await bootKernels(await prepareKernels(load, kernels));
+  const counts = await testKernels(kernels);
+  if (flags.image !== undefined)
+    for (const { name } of kernels) process.stdout.write(await run(NODE, [`${ROOT}/test/kernels/section.ts`, name]));
   if (flags.write) process.stdout.write(await run(NODE, [`${ROOT}/test/kernels/write.ts`]));
   return report(counts);
 });

@@ -2,9 +2,8 @@
 // The kernel matrix: boots Debian's kernels under QEMU with the built loader. The cases of test/deaths run in the virtual machine. What
 // the loader and the undertaker print there is compared on this machine, with the code of test/deaths (test/kernels).
 import { spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { Failure } from '../base/command.ts';
 import { requirePackages } from '../base/debian.ts';
 import { own } from '../base/owned.ts';
 import { run, step } from '../base/run.ts';
@@ -13,6 +12,7 @@ import { buildCrashPrograms, copyLibraries } from '../build/crash-programs.ts';
 import { KERNELS, type Kernel, type KernelImage, kernelImage } from '../build/kernel-images.ts';
 import { type Arch, packInitramfs, qemu, YIELDING } from '../build/machine.ts';
 import { NODE, ROOT } from '../paths.ts';
+import { BTF_IN_MACHINE } from './chosen-kernels.ts';
 import type { Counts } from './counts.ts';
 import { vitest } from './vitest.ts';
 
@@ -32,9 +32,8 @@ const MEMORY_MIB = 512;
 /** Kills a machine when this process ends. */
 const KILLED_WITH_PARENT = ['setpriv', '--pdeathsig', 'KILL'];
 
-const ALL = KERNELS.map(({ name }) => name);
 /** Those that `npm test` boots. */
-export const IN_TESTS = KERNELS.filter(({ inTests }) => inTests !== 'nothing').map(({ name }) => name);
+export const IN_TESTS = KERNELS.filter(({ inTests }) => inTests !== 'nothing');
 
 export interface Machine {
   readonly kernel: Kernel;
@@ -55,14 +54,16 @@ export interface Load {
   readonly calibrations: number;
   /** Whether the kernels that have `inTests: 'few cases'` run these alone. */
   readonly reduced: boolean;
+  /** A file with the types of the kernels, which the machine has as BTF_IN_MACHINE; null: none. */
+  readonly btf: string | null;
 }
 
-export const FULL: Load = { cases: true, crashes: 20, calibrations: 3, reduced: false };
+export const FULL: Load = { cases: true, crashes: 20, calibrations: 3, reduced: false, btf: null };
 /** Emulation is slow: the matrix is the longest stage of all. */
-export const REDUCED: Load = { cases: true, crashes: 3, calibrations: 3, reduced: true };
+export const REDUCED: Load = { cases: true, crashes: 3, calibrations: 3, reduced: true, btf: null };
 
 /** Packs the programs, the lists of cases and of crashes, and the AppArmor profiles. Returns the path of the archive. */
-async function initramfs(arch: Arch, { cases, crashes }: Load): Promise<string> {
+async function initramfs(arch: Arch, { cases, crashes, btf }: Load): Promise<string> {
   const root = join(TRANSCRIPTS, `root-${arch}`);
   rmSync(root, { recursive: true, force: true });
   mkdirSync(root, { recursive: true });
@@ -76,6 +77,7 @@ async function initramfs(arch: Arch, { cases, crashes }: Load): Promise<string> 
     join(root, 'crashes.json'),
     await run(NODE, [join(ROOT, 'test/kernels/crashes.ts'), '/crashes', String(crashes)]),
   );
+  if (btf !== null) copyFileSync(btf, join(root, BTF_IN_MACHINE));
   mkdirSync(join(root, 'apparmor'));
   for (const profile of PROFILES) {
     const to = ['--ofile', join(root, 'apparmor', basename(profile))];
@@ -131,15 +133,13 @@ async function bootToInit(machine: Machine): Promise<void> {
 }
 
 /** Finds or downloads the kernels and packs their machines. Returns them slowest first. */
-export async function prepareKernels(load: Load, names: readonly string[] = ALL): Promise<readonly Machine[]> {
-  const unknown = names.find((name) => !ALL.includes(name));
-  if (unknown !== undefined) throw new Failure(`Unknown kernel ${unknown}; the kernels are ${ALL.join(', ')}.`);
+export async function prepareKernels(load: Load, kernels: readonly Kernel[]): Promise<readonly Machine[]> {
   await requirePackages(PACKAGES, 'The kernel matrix');
   mkdirSync(TRANSCRIPTS, { recursive: true });
-  for (const name of names) rmSync(join(TRANSCRIPTS, `${name}.log`), { force: true });
+  for (const { name } of kernels) rmSync(join(TRANSCRIPTS, `${name}.log`), { force: true });
   const archives = new Map<Arch, string>();
   const machines: Machine[] = [];
-  for (const kernel of KERNELS.filter(({ name }) => names.includes(name))) {
+  for (const kernel of kernels) {
     const { arch, inTests } = kernel;
     const archive = archives.get(arch) ?? (await step(`packing the machine for ${arch}`, () => initramfs(arch, load)));
     archives.set(arch, archive);
@@ -176,6 +176,6 @@ export async function bootKernels(
 }
 
 /** Compares the transcripts with the expectations of the cases. */
-export function testKernels(names: readonly string[] = ALL): Promise<Counts> {
-  return vitest(['test/kernels'], { WHODUNIT_TEST_KERNELS: names.join(',') });
+export function testKernels(kernels: readonly Kernel[]): Promise<Counts> {
+  return vitest(['test/kernels'], { WHODUNIT_TEST_KERNELS: kernels.map(({ name }) => name).join(',') });
 }

@@ -32,8 +32,8 @@ function isCutOff(difference: string): boolean {
   const [, found, truth] =
     /^process\.command_args: the record says (\[.*\]), its parent (\[.*\])$/.exec(difference) ?? [];
   if (found === undefined || truth === undefined) return false;
-  const [known, all]: string[][] = [JSON.parse(found), JSON.parse(truth)];
-  return known !== undefined && all !== undefined && all.join('\0').startsWith(known.join('\0'));
+  const [known, all] = [JSON.parse(found) as string[], JSON.parse(truth) as string[]];
+  return all.join('\0').startsWith(known.join('\0'));
 }
 
 /** Whether the probes of old kernels are attached: the others have no program there. */

@@ -3,14 +3,11 @@
 // has to boot all.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { KERNELS, type Kernel } from '../../scripts/build/kernel-images.ts';
 import { ROOT } from '../../scripts/stack/program.ts';
-import { checkOnKernel } from './check.ts';
-import { hasOldProbes, isObserved } from './limits.ts';
-import { DIRECTORY, readMachine } from './machine.ts';
+import { readMachine } from './machine.ts';
 import { OBJECTS } from './objects.ts';
-import type { Transcript } from './transcript.ts';
+import { HEADINGS, type Section, sectionOf } from './section.ts';
 
 /** What no run shows: see docs/decisions/0111 and 0121. */
 const BORDERS = `
@@ -48,58 +45,9 @@ const listed = (inTests: Kernel['inTests']) =>
 const TARGET = join(ROOT, 'docs/kernels.md');
 const RESULTS = join(ROOT, 'test/kernels/results.json');
 
-const IDS_MAX = 100;
-
-/** What the page has of a kernel. */
-interface Section {
-  readonly row: string;
-  readonly text: string;
-}
-
-/** null: there is no transcript of a run to the end. */
-function section(name: string): Section | null {
-  const { cases, transcript } = readMachine(name);
-  const source = join(DIRECTORY, `${name}.package`);
-  if (transcript?.ended !== true || cases.length === 0 || !existsSync(source)) return null;
-  const checked = cases.map((one) => ({ one, ...checkOnKernel(one, transcript) }));
-  const wrong = checked.filter(({ differences }) => differences.length > 0);
-  const limited = checked.filter(({ differences, limits }) => differences.length === 0 && limits.length > 0);
-  const right = checked.length - wrong.length - limited.length;
-  const left = transcript.hello?.probes.filter(({ attached }) => !attached).map(({ name: probe }) => probe) ?? [];
-  const release = transcript.hello?.kernel_release ?? 'unknown';
-  const without = isObserved(transcript) ? ', without BTF' : hasOldProbes(transcript) ? ', `old.bpf.c`' : '';
-  const row = `| ${release}${without} | ${checked.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'none'} |`;
-  const reasons = new Map<string, string[]>();
-  for (const { one, limits } of limited)
-    for (const { reason } of limits) reasons.set(reason, [...(reasons.get(reason) ?? []), one.id]);
-  const lines = [...reasons].map(([reason, ids]) => `- ${reason}: ${listOf(ids)}`);
-  lines.push(...wrong.map(({ one, differences }) => `- **wrong**: \`${one.id}\`: ${differences.join('; ')}`));
-  const text = `## ${release}${without}\n\n\`${readFileSync(source, 'utf8').trim()}\`.${foundTypes(transcript)}\n\n${lines.join('\n') || 'No limits.'}\n`;
-  return { row, text };
-}
-
-/** The cases; of many, only their number. */
-function listOf(ids: readonly string[]): string {
-  return ids.length > IDS_MAX ? `${ids.length} cases` : ids.map((id) => `\`${id}\``).join(', ');
-}
-
-/** How often the types of a kernel without BTF were found, and whether they are right. */
-function foundTypes({ calibrated, described }: Transcript): string {
-  const [first] = calibrated;
-  if (first === undefined) return '';
-  const same = calibrated.filter(({ found }) => isDeepStrictEqual(found?.offsets, first.found?.offsets)).length;
-  const right = Object.entries(described ?? {}).filter(([name, at]) => first.found?.offsets[name] === at).length;
-  return [
-    ` Its types were found ${calibrated.length} times, ${same} times the same fields`,
-    described === null
-      ? '.'
-      : `: ${right} of ${Object.keys(described).length} are where its BTF, which is hidden, has them.`,
-  ].join('');
-}
-
 const results: Record<string, Section> = existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : {};
 for (const { name } of KERNELS) {
-  const found = section(name);
+  const found = readMachine(name).transcript?.ended === true ? sectionOf(name) : null;
   if (found !== null) results[name] = found;
 }
 const found = KERNELS.flatMap(({ name }) => results[name] ?? []);
@@ -117,8 +65,7 @@ record because that kernel cannot show it; the lists below name the reasons. No 
 \`npm test\`, and with it CI, boots ${listed('all')} with all cases, and ${listed('few cases')} with a few of each kind (test/kernels/cases.ts). ${listed('nothing')} run only by
 \`npm run test:kernels\`.${missing.length === 0 ? '' : ` Not yet in the table: ${missing.join(', ')}.`}
 
-| kernel | cases | right | limited | wrong | probes not attached |
-| --- | --- | --- | --- | --- | --- |
+${HEADINGS}
 ${found.map(({ row }) => row).join('\n')}
 
 ${OBJECTS}

@@ -101,52 +101,6 @@ func pointers(all []Sample, pointees Pointees) []int {
 	}), func(at int) bool { return len(seen[at]) < len(all) })
 }
 
-// ancestry is where a task's cgroup was found, and how a cgroup remembers those above it: their addresses (since 6.1) or their inodes, from the
-// root on. own is where it has its own, of a child whose cgroup has another one in it.
-type ancestry struct {
-	cgroups, dflCgrp, own int
-	inodes                bool
-}
-
-func (s *Search) unifiedCgroup(recording Recording) {
-	var found []ancestry
-	tasks := s.seen(recording, taskBytesMax)
-	for _, cgroups := range pointers(tasks, recording.Pointees) {
-		sets := follow(tasks, recording.Pointees, cgroups, cssSetBytes)
-		for _, dflCgrp := range pointers(sets, recording.Pointees) {
-			all := follow(sets, recording.Pointees, dflCgrp, windowBytes)
-			for _, inodes := range []bool{false, true} {
-				for _, own := range ancestries(all, recording.Hierarchies[unified], inodes) {
-					found = append(found, ancestry{cgroups, dflCgrp, own, inodes})
-				}
-			}
-		}
-	}
-	s.Places["css_set.dfl_cgrp"] = nil
-	for _, one := range found {
-		s.Places["css_set.dfl_cgrp"] = append(s.Places["css_set.dfl_cgrp"], one.dflCgrp)
-	}
-	if len(found) == 1 {
-		s.Offsets["task_struct.cgroups"], s.Offsets["css_set.dfl_cgrp"] = found[0].cgroups, found[0].dflCgrp
-		s.levelOfCgroup(s.seen(recording, windowBytes, unifiedPath...), found[0])
-	}
-}
-
-func (s *Search) levelOfCgroup(all []Sample, found ancestry) {
-	levels := places(all, "", 4, func(sample Sample, window []byte, at int) bool {
-		first := wordAt(all[0].Windows[""], at, 4)
-		return first > 0 && first < levelsMax && wordAt(window, at, 4) == first+uint64(depth(sample.Child))
-	})
-	if s.take("cgroup.level", levels); len(levels) != 1 {
-		return
-	}
-	name := "cgroup.ancestors"
-	if found.inodes {
-		name = "cgroup.ancestor_ids"
-	}
-	s.Offsets[name] = found.own - 8*int(wordAt(all[0].Windows[""], levels[0], 4))
-}
-
 // cgroupOfController looks for the cgroup in the hierarchy of a controller, where the unified one is known.
 func (s *Search) cgroupOfController(recording Recording, controller string) {
 	pointees := recording.Pointees
@@ -202,37 +156,23 @@ func follow(all []Sample, pointees Pointees, at, bytes int) (next []Sample) {
 	return next
 }
 
-// ancestries returns where structures have their own address or inode, behind that of the outer one.
-func ancestries(all []Sample, directories []Directory, inodes bool) []int {
-	own := func(number int) uint64 {
-		if inodes {
-			return directories[number].Inode
-		}
-		return all[slices.IndexFunc(all, func(one Sample) bool { return one.Child == number })].Address
-	}
-	return places(all, "", 8, func(sample Sample, window []byte, at int) bool {
-		if above := outer(sample.Child); above >= 0 {
-			return wordAt(window, at, 8) == own(above) && wordAt(window, at+8, 8) == own(sample.Child)
-		}
-		return wordAt(window, at, 8) == own(sample.Child)
-	})
-}
-
 func (s *Search) directoryOfCgroup(recording Recording) {
 	directories := recording.Hierarchies[unified]
 	cgroups := s.seen(recording, windowBytes, unifiedPath...)
 	if cgroups == nil {
 		return
 	}
-	inodes := func(at int) []int {
-		return places(follow(cgroups, recording.Pointees, at, nodeBytes), "", 8, func(sample Sample, window []byte, at int) bool {
-			return wordAt(window, at, 8) == directories[sample.Child].Inode
-		})
-	}
-	found := slices.DeleteFunc(pointers(cgroups, recording.Pointees), func(at int) bool { return len(inodes(at)) != 1 })
-	s.take("cgroup.kn", found)
-	if len(found) == 1 {
-		s.take("kernfs_node.id", inodes(found[0]))
+	for _, bytes := range []int{8, 4} { // Before 5.5 a generation follows the inode.
+		inodesAt := func(at int) []int {
+			return places(follow(cgroups, recording.Pointees, at, nodeBytes), "", 8, func(sample Sample, window []byte, at int) bool {
+				return wordAt(window, at, bytes) == directories[sample.Child].Inode
+			})
+		}
+		found := slices.DeleteFunc(pointers(cgroups, recording.Pointees), func(at int) bool { return len(inodesAt(at)) != 1 })
+		if s.take("cgroup.kn", found); len(found) == 1 {
+			s.take("kernfs_node.id", inodesAt(found[0]))
+			return
+		}
 	}
 }
 
@@ -249,13 +189,7 @@ func (s *Search) insideDirectory(recording Recording) {
 	s.take("kernfs_node.mode", places(nodes, "", 2, func(sample Sample, window []byte, at int) bool {
 		return wordAt(window, at, 2) == directories[sample.Child].Mode
 	}))
-	s.take("kernfs_node.parent", places(nodes, "", 8, func(sample Sample, window []byte, at int) bool {
-		value := wordAt(window, at, 8)
-		if above := outer(sample.Child); above >= 0 {
-			return value == nodes[above].Address
-		}
-		return value == wordAt(nodes[0].Windows[""], at, 8) && value >= kernelMin
-	}))
+	s.take("kernfs_node.parent", places(nodes, "", 8, isParent(nodes)))
 	owners := func(at int) []int {
 		return places(follow(nodes, pointees, at, nodeBytes), "", 4, func(sample Sample, window []byte, at int) bool {
 			known := directories[sample.Child]

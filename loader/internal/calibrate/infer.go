@@ -154,13 +154,24 @@ func (s *Search) Fields(samples []Sample) {
 // executionsMax is more than a child has executed programs, with its ancestors.
 const executionsMax = 1 << 20
 
+// narrowExecID is task_struct.self_exec_id before 5.7: "signal: Extend exec_id to 64bits".
+const narrowExecID = "task_struct.self_exec_id" + narrow
+
 // executions looks for the number of executions, which differs between children by what is known.
 func (s *Search) executions(samples []Sample) {
-	const name = "task_struct.self_exec_id"
-	s.take(name, places(samples, "task_struct", 8, func(sample Sample, window []byte, at int) bool {
-		first := wordAt(samples[0].Windows["task_struct"], at, 8) - uint64(properties{samples[0].Child}.executions())
-		return first > 0 && first < executionsMax && wordAt(window, at, 8) == first+uint64(properties{sample.Child}.executions())
-	}))
+	placesOf := func(bytes int) []int {
+		return places(samples, "task_struct", bytes, func(sample Sample, window []byte, at int) bool {
+			first := wordAt(samples[0].Windows["task_struct"], at, bytes) - uint64(properties{samples[0].Child}.executions())
+			return first > 0 && first < executionsMax && wordAt(window, at, bytes) == first+uint64(properties{sample.Child}.executions())
+		})
+	}
+	if s.take("task_struct.self_exec_id", placesOf(8)); len(s.Places["task_struct.self_exec_id"]) > 0 {
+		return
+	}
+	if found := placesOf(4); len(found) == 1 {
+		delete(s.Places, "task_struct.self_exec_id")
+		s.take(narrowExecID, found)
+	}
 }
 
 // Siblings looks for the list of children of a task: where the list on which the last child lies ends.

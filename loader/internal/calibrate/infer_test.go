@@ -7,12 +7,15 @@ import (
 	"encoding/gob"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cilium/ebpf/btf"
 )
 
 func read(t *testing.T, path string) (recording Recording) {
@@ -105,6 +108,54 @@ func TestAFieldWithTwoPlacesIsNotFound(t *testing.T) {
 	}
 	if err := found.lacks(); err == nil || !strings.Contains(err.Error(), "task_struct.flags (2 places)") {
 		t.Errorf("%v", err)
+	}
+}
+
+// before55 changes a recording of 5.10 to what kernels before 5.5 have: cgroups have numbers of those above them, a generation follows the inode of
+// a directory, and self_exec_id is followed by another field.
+func before55(recording Recording, found Offsets) {
+	search := &Search{Offsets: found}
+	for _, sample := range search.seen(recording, windowBytes, unifiedPath...) {
+		cgroup := recording.Pointees[sample.Address]
+		for i := range levelsMax {
+			copy(cgroup[found["cgroup.ancestor_ids"]+4*i:], []byte{byte(i), 0, 0, 0})
+		}
+		node := recording.Pointees[wordAt(cgroup, found["cgroup.kn"], 8)]
+		node[found["kernfs_node.id"]+4] = 1
+	}
+	for _, samples := range [][]Sample{recording.First, recording.Other, recording.Running, recording.Later} {
+		for _, sample := range samples {
+			sample.Windows["task_struct"][found["task_struct.self_exec_id"]+4] = 1
+		}
+	}
+}
+
+func TestCgroupsAndExecutionsAreFoundOnKernelsBefore55(t *testing.T) {
+	recording := read(t, "testdata/5.10-x86_64.gob.gz")
+	want := Infer(recording).Offsets
+	before55(recording, want)
+	found := Infer(recording)
+	if missing := found.Missing(); len(missing) > 0 {
+		t.Errorf("missing: %v, %v", missing, found.Places)
+	}
+	want[narrowExecID] = want["task_struct.self_exec_id"]
+	delete(want, "task_struct.self_exec_id")
+	delete(want, "cgroup.ancestor_ids")
+	if !maps.Equal(found.Offsets, want) {
+		t.Errorf("%v, not %v", found.Offsets, want)
+	}
+	types, err := found.Offsets.Types()
+	var task *btf.Struct
+	if err == nil {
+		err = types.TypeByName("task_struct", &task)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, member := range task.Members {
+		if size, err := btf.Sizeof(member.Type); member.Name == "self_exec_id" && (err != nil || size != 4) {
+			t.Errorf("self_exec_id has %d bytes, %v", size, err)
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ type Offsets map[string]int
 
 // kinds has the type of each field that Types can describe: a number of bytes, an array of characters, a pointer (*), or a structure.
 var kinds = map[string]string{
-	"task_struct.flags": "u32", "task_struct.ptrace": "u32", "task_struct.exit_code": "u32", "task_struct.pdeath_signal": "u32", "task_struct.jobctl": "u64", "task_struct.self_exec_id": "u64",
+	"task_struct.flags": "u32", "task_struct.ptrace": "u32", "task_struct.exit_code": "u32", "task_struct.pdeath_signal": "u32", "task_struct.jobctl": "u64", "task_struct.self_exec_id": "u64", narrowExecID: "u32",
 	"task_struct.children": "list_head", "list_head.next": "*list_head",
 	"task_struct.pid": "u32", "task_struct.tgid": "u32", "task_struct.start_boottime": "u64", "task_struct.comm": "char16",
 	"task_struct.real_parent": "*task_struct", "task_struct.group_leader": "*task_struct", "task_struct.mm": "*mm_struct",
@@ -38,6 +38,9 @@ var kinds = map[string]string{
 	"kernfs_node.parent": "*kernfs_node", "kernfs_node.name": "text", "kernfs_node.id": "u64", "kernfs_node.mode": "u16",
 	"kernfs_node.iattr": "*kernfs_iattrs", "kernfs_iattrs.ia_uid": "id",
 }
+
+// narrow follows the name of a field that has 32 bits on older kernels.
+const narrow = " (32 bits)"
 
 // sizeOf is what a structure has at least: CO-RE reads it for k_sigaction only.
 const sizeOf = "sizeof"
@@ -104,7 +107,7 @@ func (found Offsets) Types() (*btf.Spec, error) {
 			of = structure(kind)
 		}
 		into := structure(owner)
-		into.Members = append(into.Members, btf.Member{Name: field, Type: of, Offset: btf.Bits(found[name] * 8)})
+		into.Members = append(into.Members, btf.Member{Name: strings.TrimSuffix(field, narrow), Type: of, Offset: btf.Bits(found[name] * 8)})
 	}
 	for _, made := range all {
 		made, ok := made.(*btf.Struct)
