@@ -32,6 +32,7 @@ In a container, run it on the host, and mount \`/var/lib/whodunit-loader\` read-
 | instruction of a fault, system call of a signal, stacks of crashes | yes | yes; on a kernel that was built without BTF, no | no |
 | sizes and limit of an OOM kill | yes | yes | no; that it was one, yes |
 | span contexts | yes | no | no |
+| exits on Linux 7.x that come while the probe of another one is preempted | yes | counted as \`lost.missed\` | counted as \`lost.missed\` |
 
 ## Kernels that are refused
 
@@ -73,6 +74,9 @@ function section(name: string): Section | null {
   for (const { one, limits } of limited)
     for (const { reason } of limits) reasons.set(reason, [...(reasons.get(reason) ?? []), one.id]);
   const lines = [...reasons].map(([reason, ids]) => `- ${reason}: ${listOf(ids)}`);
+  const missed = transcript.status?.lost.missed ?? 0n;
+  if (missed > 0n)
+    lines.push(`- the kernel skipped the probe for ${missed} exits of threads, which are counted (\`lost.missed\`)`);
   lines.push(...wrong.map(({ one, differences }) => `- **wrong**: \`${one.id}\`: ${differences.join('; ')}`));
   const text = `## ${release}${without}\n\n\`${readFileSync(source, 'utf8').trim()}\`.${foundTypes(transcript)}\n\n${lines.join('\n') || 'No limits.'}\n`;
   return { row, text };
