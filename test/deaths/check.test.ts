@@ -48,4 +48,16 @@ describe('invented', () => {
     expect(invented([byUndertaker], [], ['sigkill'], isMortal)).toEqual([]);
     expect(invented([byUndertaker], [], ['kill'], isMortal)).toEqual([byUndertaker]);
   });
+
+  it('ignores processes that a failed undertaker started', () => {
+    const started = {
+      ...record,
+      attributes: {
+        ...record.attributes,
+        'whodunit.process.ancestor_command_lines': ['/undertaker sigkill (pid 5, uid 0)', '/init'],
+      },
+    };
+    expect(invented([started], [], ['sigkill'], isMortal)).toEqual([]);
+    expect(invented([started], [], ['kill'], isMortal)).toEqual([started]);
+  });
 });

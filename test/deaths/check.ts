@@ -50,8 +50,11 @@ export function invented(
   isMortal: (record: LogRecord) => boolean,
   toleranceNs = CLOCK_TOLERANCE_NS,
 ): LogRecord[] {
-  const cleared = (record: LogRecord) =>
-    failed.some((name) => String(record.attributes['whodunit.sender.command_line']).endsWith(`undertaker ${name}`));
+  const cleared = ({ attributes }: LogRecord) => {
+    const ancestors = attributes['whodunit.process.ancestor_command_lines'];
+    const lines = [attributes['whodunit.sender.command_line'], ...(Array.isArray(ancestors) ? ancestors : [])];
+    return failed.some((name) => lines.some((line) => /undertaker (\S+)(?: \(|$)/.exec(String(line))?.[1] === name));
+  };
   return records.filter(
     (record) =>
       isTermination(record) &&

@@ -48,6 +48,13 @@ export function isObserved(transcript: Transcript | null): boolean {
   return transcript?.check.includes('types found by observation') ?? false;
 }
 
+/**
+ * Whether the kernel may skip the probe of an exit, which is counted. Since Linux 7.x it may preempt a probe, and what prevents the miss needs its
+ * own types (docs/kernel-facts.md, section 6). Kernels before 6.16 have the probe exit_mm_release.
+ */
+export const maySkipExits = (transcript: Transcript | null): boolean =>
+  isObserved(transcript) && !(transcript?.hello?.probes.some(({ name }) => name === 'exit_mm_release') ?? true);
+
 const LIMITS: readonly Limit[] = [
   ...CLASSIC_LIMITS.map((limit) => ({ ...limit, applies: hasClassicProbes })),
   ...OLD_LIMITS.map((limit) => ({ ...limit, applies: hasOldProbes })),
@@ -60,6 +67,21 @@ const LIMITS: readonly Limit[] = [
     reason: 'there is no `cgroup.kill`, which came with Linux 5.14',
     applies: () => true,
     cannotHappen: /cgroup\.kill: (permission denied|no such file or directory)/,
+  },
+  {
+    reason: 'the number of the next process cannot be chosen (`ns_last_pid`)',
+    applies: () => true,
+    cannotHappen: /ns_last_pid: no such file or directory/,
+  },
+  {
+    reason: 'the kernel has no memory controller',
+    applies: () => true,
+    cannotHappen: /the memory controller of \S+ cannot be enabled: .*: invalid argument/,
+  },
+  {
+    reason: 'the kernel has no pressure stall information',
+    applies: () => true,
+    cannotHappen: /\/proc\/pressure\/cpu: no such file or directory/,
   },
   {
     reason:

@@ -32,8 +32,12 @@ export function sectionOf(name: string, title?: string): Section | null {
   const left = transcript.hello?.probes.filter(({ attached }) => !attached).map(({ name: probe }) => probe) ?? [];
   const release = title ?? transcript.hello?.kernel_release ?? 'unknown';
   const used = `${isObserved(transcript) ? ', without BTF' : ''}${hasOldProbes(transcript) ? ', `old.bpf.c`' : ''}`;
+  const missed = transcript.status?.lost.missed ?? 0n;
   const lines = [
     ...limitLines(limited),
+    ...(missed > 0n
+      ? [`- the kernel skipped the probe for ${missed} exits of threads, which are counted (\`lost.missed\`)`]
+      : []),
     ...wrong.map(({ id, differences }) => `- **wrong**: \`${id}\`: ${differences.join('; ')}`),
   ];
   return {

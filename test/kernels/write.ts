@@ -29,6 +29,7 @@ In a container, run it on the host, and mount \`/var/lib/whodunit-loader\` read-
 | instruction of a fault, system call of a signal, stacks of crashes | yes | yes; on a kernel that was built without BTF, no | no |
 | sizes and limit of an OOM kill | yes | yes | no; that it was one, yes |
 | span contexts | yes | no | no |
+| exits on Linux 7.x that come while the probe of another one is preempted | yes | counted as \`lost.missed\` | counted as \`lost.missed\` |
 
 ## Kernels that are refused
 
