@@ -130,7 +130,7 @@ func exitByLastThread() error {
 		}
 		os.Exit(lastCode)
 	}()
-	_, _, errno := unix.RawSyscall(unix.SYS_EXIT, firstCode, 0, 0)
+	_, _, errno := unix.Syscall(unix.SYS_EXIT, firstCode, 0, 0) // Raw, the thread would keep what goroutines run on: all of it, with one processor.
 	return errno
 }
 
