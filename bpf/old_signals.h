@@ -66,6 +66,14 @@ static __always_inline void fill_stack(struct old_fact *fact, void *ctx)
 	signal->stack_frames = 1;
 }
 
+/* Before 4.20, the kernel also passes SEND_SIG_FORCED: SEND_SIG_PRIV, with nothing in the queue ("signal: Remove SEND_SIG_FORCED"). */
+#define SEND_SIG_FORCED 2
+
+static __always_inline unsigned long without_forced(unsigned long siginfo)
+{
+	return siginfo == SEND_SIG_FORCED ? SIGINFO_PRIV : siginfo;
+}
+
 /* Keeps a generated signal, as the pending or committed one or as a termination request, unless an earlier one prevails. */
 static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, struct task_struct *victim, __u32 action,
 					bool committed)
@@ -91,7 +99,7 @@ static __always_inline void keep_signal(struct bpf_raw_tracepoint_args *ctx, str
 	}
 	signal->time_ns = now();
 	signal->signo = signo;
-	fill_siginfo(signal, ctx->args[1]);
+	fill_siginfo(signal, without_forced(ctx->args[1]));
 	signal->result = result;
 	signal->action = action;
 	signal->committed = committed;

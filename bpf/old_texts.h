@@ -85,9 +85,10 @@ static __always_inline void keep_executable(struct old_key *key, struct task_str
 	struct old_scratch *scratch = bpf_map_lookup_elem(&old_scratch_map, &zero);
 	__u64 bytes;
 
-	if (!scratch || !fs)
+	if (!scratch)
 		return;
 	describe(&text, task, now_ns);
+	/* 0 where types that were found by observation have no paths: the text of the program before must not stay. */
 	bytes = read_path(scratch->names, &READ(mm, exe_file)->f_path, &fs->root);
 	text.truncated = bytes > OLD_TEXT_BYTES;
 	text.bytes = text.truncated ? OLD_TEXT_BYTES : bytes;

@@ -95,7 +95,7 @@ const OLD_MAP_TYPES = ['old_clock', 'old_counters', 'old_tail', 'old_state', 'ol
 
 async function generate(directory: string): Promise<void> {
   await bpf2go(directory, { source: 'whodunit.bpf.c', name: 'bpf', goPackage: 'probes' }, TYPES, BPF_FLAGS);
-  await bpf2go(directory, { source: 'peek.bpf.c', name: 'peek', goPackage: 'calibrate' }, ['peek'], BPF_FLAGS);
+  await bpf2go(directory, { source: 'peek.bpf.c', name: 'peek', goPackage: 'calibrate' }, ['peek'], OLD_BPF_FLAGS);
   splitTypes(join(directory, 'bpf_bpfel.go'), join(directory, 'abi_bpfel.go'));
   const old = { source: 'old.bpf.c', name: 'old', goPackage: 'oldprobes' };
   await bpf2go(directory, old, [...OLD_TYPES, ...OLD_MAP_TYPES], OLD_BPF_FLAGS);

@@ -69,6 +69,27 @@ const LIMITS: readonly Limit[] = [
     cannotHappen: /cgroup\.kill: (permission denied|no such file or directory)/,
   },
   {
+    reason:
+      'PTRACE_KILL resumes the tracee with SIGKILL, and generates no signal, before Linux 5.19 and what took that over: who killed it is unknown',
+    applies: (transcript) => hasOldProbes(transcript) || hasClassicProbes(transcript),
+    cases: ['tracer-kills'],
+    allows: (difference) =>
+      /^whodunit\.(cause|sender\.kind): the record says "unknown"/.test(difference) ||
+      /^whodunit\.sender\.[\w.]+: the record says nothing,/.test(difference),
+  },
+  {
+    reason:
+      'a process that seccomp kills is not marked (SECCOMP_MODE_DEAD came with Linux 5.16, and what took that over): in strict mode, the cause is unknown',
+    applies: (transcript) => hasOldProbes(transcript) || hasClassicProbes(transcript),
+    cases: ['seccomp-strict'],
+    allows: (difference) => difference === 'whodunit.cause: the record says "unknown", the case "seccomp"',
+  },
+  {
+    reason: 'there is no `pidfd_open()`, which came with Linux 5.3',
+    applies: () => true,
+    cannotHappen: /the killer: "pidfd .*function not implemented/,
+  },
+  {
     reason: 'the number of the next process cannot be chosen (`ns_last_pid`)',
     applies: () => true,
     cannotHappen: /ns_last_pid: no such file or directory/,

@@ -7,13 +7,14 @@ import { KERNELS, type Kernel } from '../../scripts/build/kernel-images.ts';
 import { ROOT } from '../../scripts/stack/program.ts';
 import { readMachine } from './machine.ts';
 import { OBJECTS } from './objects.ts';
+import { OLDER } from './older.ts';
 import { HEADINGS, type Section, sectionOf } from './section.ts';
 
 /** What no run shows: see docs/decisions/0111 and 0121. */
 const BORDERS = `
 ## Kernels without BTF
 
-From Linux 5.8 on, whodunit also runs where \`/sys/kernel/btf/vmlinux\` is missing. \`whodunit-loader check\` says which types are used, what is missing with them, and which fields were not found ([why](decisions/0121-a-kernel-without-btf-is-observed.md)).
+whodunit also runs where \`/sys/kernel/btf/vmlinux\` is missing: from Linux 4.19 on. \`whodunit-loader check\` says which types are used, what is missing with them, and which fields were not found ([why](decisions/0121-a-kernel-without-btf-is-observed.md)).
 Observing needs root. \`whodunit-loader calibrate\` keeps what it found for a loader with the four capabilities of a deployment, which verifies it at each start; the packaged unit runs it ([how](decisions/0119-what-was-observed-is-kept.md)).
 In a container, run it on the host, and mount \`/var/lib/whodunit-loader\` read-only.
 
@@ -71,6 +72,7 @@ ${HEADINGS}
 ${found.map(({ row }) => row).join('\n')}
 
 ${OBJECTS}
-${found.map(({ text }) => text).join('\n')}${BORDERS}`,
+${found.map(({ text }) => text).join('\n')}
+${OLDER}${BORDERS}`,
 );
 console.log(`wrote ${TARGET}`);

@@ -185,8 +185,11 @@ func (p *Probes) specOf(options Options) (*ebpf.CollectionSpec, error) {
 	return spec, nil
 }
 
-// load loads the object.
+// load loads the object. Types that were found by observation lack fields that the programs read.
 func (p *Probes) load(spec *ebpf.CollectionSpec, options Options) (*ebpf.Collection, error) {
+	if err := options.Types.ReadAbsentAsZero(spec); err != nil {
+		return nil, err
+	}
 	relocated := options.Types.Relocation()
 	relocated.Maps.PinPath = p.directory
 	collection, err := probes.LoadCollection(spec, relocated)

@@ -114,7 +114,7 @@ func programsOf(ancestors *oldAncestors, known lookups) (listed []byte) {
 		program := abi.ListedProgram{StartBoottimeNs: key.StartBoottimeNs, Uid: uint32(abi.UidValueUID_UNSET), LoginUid: uint32(abi.UidValueUID_UNSET)}
 		executed := known.program(key)
 		var texts []byte
-		if exe := &executed.Exe; exe.Bytes == 0 || exe.TimeNs > ancestors.TimeNs || executed.Args[0].TimeNs != exe.TimeNs {
+		if exe, first := &executed.Exe, &executed.Args[0]; exe.Bytes+first.Bytes == 0 || exe.TimeNs > ancestors.TimeNs || first.TimeNs != exe.TimeNs {
 			program.Flags = uint32(abi.ProgramFlagPROGRAM_UNKNOWN)
 		} else {
 			args, truncated := argsOf(&executed)

@@ -17,8 +17,7 @@ import (
 	"whodunit/loader/internal/probes"
 )
 
-// What verifiers of 4.17 to 5.7 reject though the instructions are known there. No such kernel ran these programs: what can be seen of an object is
-// checked here.
+// What verifiers of 4.17 to 5.7 reject though the instructions are known there: what can be seen of an object is checked here.
 
 const (
 	// stepsMax is BPF_COMPLEXITY_LIMIT_INSNS of kernel/bpf/verifier.c up to Linux 5.1: the instructions on all paths that a verifier follows. 5.2 has a

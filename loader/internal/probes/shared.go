@@ -37,6 +37,14 @@ func SeesPids() (bool, error) { return inHostPidNamespace() }
 // Relocation returns what relocates an object by these types.
 func (t Types) Relocation() ebpf.CollectionOptions { return t.opened().options() }
 
+// ReadAbsentAsZero lets the programs of an object read 0 where types that are not the kernel's own do not have a field.
+func (t Types) ReadAbsentAsZero(spec *ebpf.CollectionSpec) error {
+	if t.Own() {
+		return nil
+	}
+	return readAbsentAsZero(spec, t.spec)
+}
+
 // ExplainLoad adds the remedy to the error of loading an object.
 func ExplainLoad(err error, directory string) error { return explainLoad(err, directory) }
 

@@ -182,7 +182,7 @@ func (t Types) withhold(spec *ebpf.CollectionSpec) error {
 			found.Name = withheld
 		}
 	}
-	return readAbsentAsZero(spec, t.spec)
+	return t.ReadAbsentAsZero(spec)
 }
 
 const withheld = "whodunit_withheld"

@@ -26,7 +26,8 @@ const (
 	kernelLogLineMax = 8192
 )
 
-var oomLine = regexp.MustCompile(`Killed process (\d+) .*total-vm:(\d+)kB, anon-rss:(\d+)kB, file-rss:(\d+)kB, shmem-rss:(\d+)kB, .*oom_score_adj:(-?\d+)`)
+// oomLine matches what the out-of-memory killer says of a process. Before Linux 5.4, it does not say its oom_score_adj: then it counts as 0.
+var oomLine = regexp.MustCompile(`Killed process (\d+) .*total-vm:(\d+)kB, anon-rss:(\d+)kB, file-rss:(\d+)kB, shmem-rss:(\d+)kB(?:, .*oom_score_adj:(-?\d+))?`)
 
 // readOomLine returns the last line about the pid, because pids are reused. Each read(2) returns one line; EPIPE: lines were overwritten.
 func readOomLine(pid int) (*oomSizes, error) {
@@ -55,7 +56,7 @@ func readOomLine(pid int) (*oomSizes, error) {
 			number, _ := strconv.ParseInt(string(found[i]), 10, 64) // the expression matches only digits
 			return number * 1024
 		}
-		adj, _ := strconv.Atoi(string(found[6]))
+		adj, _ := strconv.Atoi(string(found[6])) // as above
 		sizes = &oomSizes{TotalVM: kilobytes(2), AnonRSS: kilobytes(3), FileRSS: kilobytes(4), ShmemRSS: kilobytes(5), ScoreAdj: adj}
 	}
 }
