@@ -1,33 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The conformance cases that need only our own programs, with the probes of kernels without a ring buffer, which WHODUNIT_PROBES selects here.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CaseRunner, startCaseRunner } from './case-runner.ts';
+// With the probes of kernels without a ring buffer.
+import { describe } from 'vitest';
+import { testLimitedCases } from './limited-cases.ts';
 import { OLD_LIMITS } from './old-limits.ts';
-import { OWN_CASES } from './own-cases.ts';
 
 describe('every termination has a correct record with the probes of old kernels', () => {
-  let runner: CaseRunner;
-
-  beforeAll(async () => {
-    runner = await startCaseRunner({ WHODUNIT_PROBES: 'old' });
-  });
-
-  afterAll(async () => {
-    if (runner !== undefined) expect(await runner.close()).toEqual([]); // undefined: the setup failed
-  });
-
-  for (const one of OWN_CASES) {
-    it.skipIf(one.skip !== undefined)(`${one.name} (${one.id})`, async () => {
-      const limits = OLD_LIMITS.filter(({ cases }) => cases?.includes(one.id) ?? true);
-      for (const { differences } of await runner.run(one))
-        expect(
-          differences.filter((difference) => !limits.some(({ allows }) => allows(difference))),
-          runner.whodunit.service.output(),
-        ).toEqual([]);
-    });
-  }
-
-  it('there are no duplicate records, and no records without a termination', async () => {
-    expect(await runner.review()).toMatchObject({ doubled: [], invented: [] });
-  });
+  testLimitedCases('old', OLD_LIMITS);
 });
