@@ -45,10 +45,8 @@ export function hold(pipeline: Storing, items: readonly Item[]): boolean {
 }
 
 async function storeHeld(pipeline: Storing): Promise<void> {
-  const { deferred, held, ended } = pipeline.state;
-  if (held.length === 0 || ended) return;
-  const read = deferred.acknowledgement();
-  if (await store(pipeline, [])) acknowledge(pipeline, read);
+  const { held, ended } = pipeline.state;
+  if (held.length > 0 && !ended) await flushSummaries(pipeline);
 }
 
 /** Without a queue, a member of an incident is not acknowledged before their record is printed. `read`: what was stored or printed. */
@@ -76,7 +74,7 @@ async function lookAgain(pipeline: Storing): Promise<void> {
   flushLater(pipeline);
 }
 
-/** Stores the summaries and the records of incidents that are due. `all`: also those of which more may come, because the service ends. */
+/** Stores what is held, and the summaries and the records of incidents that are due. `all`: also those of which more may come, because the service ends. */
 export async function flushSummaries(pipeline: Storing, all = false): Promise<boolean> {
   const { state } = pipeline;
   state.ended ||= all;

@@ -12,7 +12,6 @@ import (
 	"whodunit/loader/internal/host"
 	"whodunit/loader/internal/probes"
 	"whodunit/loader/internal/record"
-	"whodunit/loader/internal/record/recordtest"
 )
 
 // keeper keeps copies of files, as systemd does.
@@ -75,22 +74,10 @@ func start(t *testing.T, directory string, kept Kept) (p *Probes, stop func()) {
 // events returns what the ring has from a position on.
 func events(t *testing.T, p *Probes, from uint64) (all []record.Event) {
 	t.Helper()
-	reader, decoder := p.Ring().Reader(), record.NewDecoder(record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: recordtest.Symbols{}})
-	defer reader.Close()
-	for at := from; ; {
-		raw, next, ok, err := reader.Next(at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !ok {
-			return all
-		}
-		event, err := decoder.Decode(append([]byte(nil), raw...))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all, at = append(all, *event), next
+	for event := range records(t, p, from) {
+		all = append(all, *event)
 	}
+	return all
 }
 
 func gapsOf(events []record.Event) (gaps []oldGap) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,27 +84,40 @@ func awaited(t *testing.T, p *Probes, from uint64, pid int) (*record.Event, uint
 	return nil, 0
 }
 
-// found returns the record of a process in the ring; nil: there is none.
+// found returns the record of a process in the ring, and where it ends; nil: there is none.
 func found(t *testing.T, p *Probes, from uint64, pid int) (*record.Event, uint64) {
 	t.Helper()
-	reader, decoder := p.Ring().Reader(), record.NewDecoder(record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: recordtest.Symbols{}})
-	defer reader.Close()
-	for at := from; ; {
-		raw, next, ok, err := reader.Next(at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !ok {
-			return nil, 0
-		}
-		event, err := decoder.Decode(append([]byte(nil), raw...))
-		if err != nil {
-			t.Fatal(err)
-		}
+	for event, end := range records(t, p, from) {
 		if event.Process.Pid == uint32(pid) {
-			return event, next
+			return event, end
 		}
-		at = next
+	}
+	return nil, 0
+}
+
+// records returns what the ring has from a position on, with where each record ends.
+func records(t *testing.T, p *Probes, from uint64) iter.Seq2[*record.Event, uint64] {
+	return func(yield func(*record.Event, uint64) bool) {
+		t.Helper()
+		reader, decoder := p.Ring().Reader(), record.NewDecoder(record.Machine{PageBytes: uint64(os.Getpagesize()), Symbols: recordtest.Symbols{}})
+		defer reader.Close()
+		for at := from; ; {
+			raw, next, ok, err := reader.Next(at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				return
+			}
+			event, err := decoder.Decode(append([]byte(nil), raw...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !yield(event, next) {
+				return
+			}
+			at = next
+		}
 	}
 }
 
