@@ -128,7 +128,8 @@ static __always_inline bool find_place(struct place *place, __u32 uid)
 	place->written = bpf_map_lookup_elem(&old_written, &share);
 	if (!place->written)
 		return false;
-	barrier_var(place->written); /* or clang keeps a copy from before the comparison: up to 4.9, only what was compared itself can be used */
+	/* Or clang keeps a copy from before the comparison: up to 4.9, only what was compared itself can be used. */
+	barrier_var(place->written);
 	index = cpu * OLD_SHARES + share;
 	returned = bpf_map_lookup_elem(&old_returned, &index);
 	if (!returned)
