@@ -17,7 +17,8 @@ Boots Debian's kernels under QEMU, scores the conformance cases there, and compa
                   memory and pids, BPF with raw tracepoints, and a BPF file system. Its row is printed, under the name of the file
   --btf FILE      let the loader use this file's types for the kernel of --image
   --only PART     run only the conformance cases and what confines the loader, or only the programs whose stacks are
-                  compared: cases, crashes
+                  compared: cases, crashes. Or run only storms: thousands of processes terminate while the loader is killed
+                  and started again, and each must have a record, be counted, or lie in a gap: storms
   --crashes N     let each of these programs crash N times (${FULL.crashes})
   --calibrations N  let the loader find the types of a kernel without BTF N times (${FULL.calibrations})
   --judge         do not boot; compare the output of the last run in build/kernels
@@ -51,15 +52,16 @@ await command(async () => {
 });
 
 function loadOf(only = '', crashes = String(FULL.crashes), calibrations = String(FULL.calibrations)): Load {
-  if (!['', 'cases', 'crashes'].includes(only))
-    throw new Failure(`--only is ${only}; it must be cases or crashes. See --help.`);
+  if (!['', 'cases', 'crashes', 'storms'].includes(only))
+    throw new Failure(`--only is ${only}; it must be cases, crashes or storms. See --help.`);
   for (const [flag, value] of Object.entries({ crashes, calibrations }))
     if (!/^[1-9]\d{0,3}$/.test(value))
       throw new Failure(`--${flag} is ${value}; it must be a positive integer. See --help.`);
   return {
     ...FULL,
-    cases: only !== 'crashes',
-    crashes: only === 'cases' ? 0 : Number(crashes),
+    cases: only === '' || only === 'cases',
+    crashes: only === '' || only === 'crashes' ? Number(crashes) : 0,
+    storms: only === 'storms',
     calibrations: Number(calibrations),
   };
 }

@@ -50,6 +50,8 @@ export interface Load {
   readonly cases: boolean;
   /** How often each program of test/kernels/crashes.ts crashes. */
   readonly crashes: number;
+  /** Whether processes terminate in storms while the loader is killed and started again. */
+  readonly storms: boolean;
   /** How often a loader without the kernel's types finds them. */
   readonly calibrations: number;
   /** Whether the kernels that have `inTests: 'few cases'` run these alone. */
@@ -58,9 +60,9 @@ export interface Load {
   readonly btf: string | null;
 }
 
-export const FULL: Load = { cases: true, crashes: 20, calibrations: 3, reduced: false, btf: null };
+export const FULL: Load = { cases: true, crashes: 20, storms: false, calibrations: 3, reduced: false, btf: null };
 /** Emulation is slow: the matrix is the longest stage of all. */
-export const REDUCED: Load = { cases: true, crashes: 3, calibrations: 3, reduced: true, btf: null };
+export const REDUCED: Load = { cases: true, crashes: 3, storms: false, calibrations: 3, reduced: true, btf: null };
 
 /** Packs the programs, the lists of cases and of crashes, and the AppArmor profiles. Returns the path of the archive. */
 async function initramfs(arch: Arch, { cases, crashes, btf }: Load): Promise<string> {
@@ -145,6 +147,7 @@ export async function prepareKernels(load: Load, kernels: readonly Kernel[]): Pr
     archives.set(arch, archive);
     const parameters = [
       `WHODUNIT_CALIBRATIONS=${load.calibrations}`,
+      ...(load.storms ? ['WHODUNIT_STORMS=1'] : []),
       ...(load.reduced && inTests === 'few cases' ? [FEW_CASES] : []),
     ];
     machines.push({ kernel, archive, image: await kernelImage(kernel), parameters });

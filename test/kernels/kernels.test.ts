@@ -13,6 +13,9 @@ import type { Transcript } from './transcript.ts';
 
 const names = (process.env.WHODUNIT_TEST_KERNELS ?? '').split(',').filter((name) => name !== '');
 
+/** Of runStorms() in test/kernels/vm/storm.go. */
+const STORMS = 4;
+
 const isOf =
   (pid: number, program: string) =>
   ({ resource }: LogRecord): boolean =>
@@ -98,6 +101,16 @@ describe.each(names)('the kernel %s', (name) => {
         expect(copiesStacks(transcript) ? checkStack(crash, record, symbols) : checkNoStack(record)).toEqual([]);
     }
   });
+
+  if (transcript?.runs?.storms)
+    it('in a storm, each termination has a record with its status, is counted as lost, or lies in a gap', () => {
+      expect(transcript.storms).toHaveLength(STORMS);
+      for (const storm of transcript.storms) {
+        expect(storm).toMatchObject({ wrong: 0, reported: storm.happened - storm.absent });
+        expect(storm.lost, JSON.stringify(storm)).toBeGreaterThanOrEqual(storm.absent - storm.in_gap);
+        expect(storm.lost, JSON.stringify(storm)).toBeLessThanOrEqual(storm.absent);
+      }
+    });
 
   it('there are no records without a termination, no duplicate records, and no losses', () => {
     const seen = [...[...(transcript?.truths.values() ?? [])].flat(), ...(transcript?.discarded ?? [])];

@@ -28,6 +28,7 @@ export interface Transcript {
   readonly truths: ReadonlyMap<string, readonly Death[]>;
   /** The processes of each program of crashes.ts, by its id. */
   readonly crashed: ReadonlyMap<string, readonly number[]>;
+  readonly storms: readonly Storm[];
   /** Terminations of failed attempts that were repeated. They belong to no case. */
   readonly discarded: readonly Death[];
   /** Cases that could not run, and why. The empty name: the machine itself failed. */
@@ -57,6 +58,22 @@ export interface Runs {
   readonly times: number;
   /** Whether the loader is started under AppArmor and lockdown. */
   readonly confines: boolean;
+  readonly storms: boolean;
+}
+
+/** What became of the processes of a storm (test/kernels/vm/storm.go). */
+export interface Storm {
+  readonly name: string;
+  readonly happened: number;
+  readonly reported: number;
+  /** With another status than the one that the parent got. */
+  readonly wrong: number;
+  readonly absent: number;
+  /** Those of the absent ones that terminated in a gap that was reported. */
+  readonly in_gap: number;
+  readonly gaps: number;
+  /** What the loader counted as lost meanwhile. */
+  readonly lost: number;
 }
 
 /** One start (test/kernels/vm/confined.go). */
@@ -76,6 +93,7 @@ export function readTranscript(path: string, arch: string): Transcript {
   const truths = new Map<string, readonly Death[]>();
   const crashed = new Map<string, readonly number[]>();
   const confined = new Map<string, ConfinedStart>();
+  const storms: Storm[] = [];
   const discarded: Death[] = [];
   const failures = new Map<string, string>();
   const wire = new Wire(arch);
@@ -98,13 +116,14 @@ export function readTranscript(path: string, arch: string): Transcript {
       truths.set(truth.case, truth.deaths);
       discarded.push(...truth.discarded);
     } else if (kind === 'crashed') crashed.set(JSON.parse(text).id, JSON.parse(text).pids);
+    else if (kind === 'storm') storms.push(JSON.parse(text));
     else if (kind === 'failed') failures.set(JSON.parse(text).case, JSON.parse(text).error);
     else if (kind === 'end') ended = true;
   }
   const { hello, status, records, unreadable, repeated } = wire;
   return {
-    ...{ runs, hello, status, check, calibrated, described, confined, truths, crashed, discarded, failures, ended },
-    ...{ records, unreadable, repeated },
+    ...{ runs, hello, status, check, calibrated, described, confined, truths, crashed, storms },
+    ...{ discarded, failures, ended, records, unreadable, repeated },
   };
 }
 

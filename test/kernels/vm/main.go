@@ -11,6 +11,7 @@
 //	@confined a start of the loader under an AppArmor profile or lockdown, unless there are no cases (confined.go)
 //	@truth   the output of the undertaker for a case
 //	@crashed the processes of a program that crashed (crashes.go)
+//	@storm   what became of the processes of a storm, with WHODUNIT_STORMS=1 (storm.go)
 //	@failed  a case that could not run, and why
 //	@end     the number of cases, after the last one
 //
@@ -83,6 +84,7 @@ type runs struct {
 	Cases    []string `json:"cases"`
 	Times    int      `json:"times"`    // how often each program of crashes.json crashes
 	Confines bool     `json:"confines"` // whether the loader is started under AppArmor and lockdown
+	Storms   bool     `json:"storms"`
 
 	crashes     []crashing
 	isDescribed bool      // by BTF: else the capabilities of a deployment do not suffice
@@ -110,6 +112,7 @@ func findRuns() (r runs, err error) {
 		return r, err
 	}
 	r.Cases = strings.Fields(string(names))
+	r.Storms = os.Getenv("WHODUNIT_STORMS") != ""
 	r.Confines = r.isDescribed && len(r.Cases) > 0 && !isFew
 	if !isFew {
 		r.Times, r.crashes, err = readCrashes()
@@ -164,6 +167,13 @@ func runAll() error {
 	}
 	for time.Since(time.Unix(0, lines.last.Load())) < settle {
 		time.Sleep(settle / 10)
+	}
+	if r.Storms {
+		loader.Process.Kill()
+		loader.Wait()
+		if err := runStorms(); err != nil {
+			return fmt.Errorf("run the storms: %w", err)
+		}
 	}
 	if r.Confines {
 		if err := startUnderLockdown(); err != nil {

@@ -1,0 +1,353 @@
+// The storms: processes terminate with statuses that are known, while the loader is killed and started again, with a reader and without one. Each
+// termination must have a record with its status, or be counted as lost, or lie in a gap that is reported.
+//
+// SPDX-License-Identifier: Apache-2.0
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// calm is what terminates around each kill of the loader.
+	calm = 200
+	// flood is what terminates without a pause: more than the queue of a kernel without a ring buffer holds.
+	flood = 4000
+	// pause is between two terminations while the loader is killed: the queue must not be full when it comes back.
+	pause = 5 * time.Millisecond
+	kills = 3
+)
+
+// ended is a termination, and between which times of CLOCK_BOOTTIME it was.
+type ended struct {
+	pid      int
+	status   uint32
+	from, to uint64
+}
+
+type gap struct {
+	from, to uint64
+}
+
+// storm is what became of the terminations of one. At most Absent are counted as lost, and at least those that are in no gap.
+type storm struct {
+	Name     string `json:"name"`
+	Happened int    `json:"happened"`
+	Reported int    `json:"reported"`
+	Wrong    int    `json:"wrong"` // with another status
+	Absent   int    `json:"absent"`
+	InGap    int    `json:"in_gap"` // of the absent ones
+	Gaps     int    `json:"gaps"`
+	Lost     uint64 `json:"lost"` // counted meanwhile
+}
+
+// reader is a consumer that remembers what it read, over all its connections.
+type reader struct {
+	conn     net.Conn
+	mu       sync.Mutex
+	statuses map[int]uint32
+	gaps     []gap
+	lost     uint64
+	counted  int // how often the status came since the last record
+	last     time.Time
+}
+
+func (r *reader) connect() error {
+	r.disconnect()
+	conn, err := connect()
+	if err == nil {
+		err = acknowledge(conn, "0")
+	}
+	if err != nil {
+		return err
+	}
+	r.conn, r.last = conn, time.Now()
+	go r.read(conn)
+	return nil
+}
+
+func (r *reader) disconnect() {
+	if r.conn != nil {
+		r.conn.Close()
+		r.conn = nil
+	}
+}
+
+// read ends with the connection.
+func (r *reader) read(conn net.Conn) {
+	lines := bufio.NewScanner(conn)
+	lines.Buffer(nil, lineBytesMax)
+	for lines.Scan() {
+		if err := r.take(conn, lines.Bytes()); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, unix.EPIPE) {
+			emitJSON("failed", failure{Error: fmt.Sprintf("read a line of a storm: %v", err)})
+		}
+	}
+}
+
+func (r *reader) take(conn net.Conn, text []byte) error {
+	var line struct {
+		Type, Seq string
+		Process   struct{ Pid int }
+		Status    uint32            `json:"status_raw"`
+		From      uint64            `json:"from_ns,string"`
+		Time      uint64            `json:"time_ns,string"`
+		Lost      map[string]string `json:"lost"`
+	}
+	if err := json.Unmarshal(text, &line); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch line.Type {
+	case "death":
+		r.statuses[line.Process.Pid] = line.Status
+	case "gap":
+		r.gaps = append(r.gaps, gap{line.From, line.Time})
+	case "status":
+		r.lost = 0
+		for _, of := range line.Lost {
+			var count uint64
+			if _, err := fmt.Sscan(of, &count); err != nil {
+				return err
+			}
+			r.lost += count
+		}
+		r.counted++
+		return nil
+	default:
+		return nil
+	}
+	r.counted, r.last = 0, time.Now()
+	return acknowledge(conn, line.Seq)
+}
+
+// settle waits until no more records come, and what is lost was counted after the last one.
+func (r *reader) settle() {
+	for ; ; time.Sleep(settle / 10) {
+		r.mu.Lock()
+		isSettled := time.Since(r.last) > settle && r.counted > 1
+		r.mu.Unlock()
+		if isSettled {
+			return
+		}
+	}
+}
+
+// compare emits what became of the terminations. lost: what was counted before them.
+func (r *reader) compare(name string, all []ended, lost uint64) {
+	r.settle()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	result := storm{Name: name, Happened: len(all), Gaps: len(r.gaps), Lost: r.lost - lost}
+	for _, one := range all {
+		status, isReported := r.statuses[one.pid]
+		switch {
+		case isReported && status == one.status:
+			result.Reported++
+		case isReported:
+			result.Wrong++
+		default:
+			result.Absent++
+			if r.isInGap(one) {
+				result.InGap++
+			}
+		}
+		delete(r.statuses, one.pid)
+	}
+	r.gaps = nil
+	emitJSON("storm", result)
+}
+
+func (r *reader) isInGap(one ended) bool {
+	for _, gap := range r.gaps {
+		if one.from <= gap.to && one.to >= gap.from {
+			return true
+		}
+	}
+	return false
+}
+
+// storms are those that run, with the loader of the machine.
+type storms struct {
+	loader *exec.Cmd
+	reader reader
+}
+
+func runStorms() error {
+	s := storms{reader: reader{statuses: map[int]uint32{}}}
+	if err := s.start(); err != nil {
+		return err
+	}
+	for _, run := range []func() error{s.whileRead, s.withoutReader, s.killedWhileRead, s.killedWithoutReader} {
+		if err := run(); err != nil {
+			return err
+		}
+	}
+	s.reader.disconnect()
+	return s.kill()
+}
+
+func (s *storms) start() error {
+	s.loader = exec.Command("/loader", "run", "--socket", socketPath)
+	s.loader.Stdout, s.loader.Stderr = os.Stdout, os.Stderr
+	if err := s.loader.Start(); err != nil {
+		return err
+	}
+	conn, err := connect() // It serves.
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+func (s *storms) kill() error {
+	if err := s.loader.Process.Kill(); err != nil {
+		return err
+	}
+	_ = s.loader.Wait() // It was killed.
+	return nil
+}
+
+func (s *storms) whileRead() error {
+	if err := s.reader.connect(); err != nil {
+		return err
+	}
+	s.reader.settle()
+	lost := s.reader.lost
+	all, err := terminate(flood, 0)
+	s.reader.compare("with a reader", all, lost)
+	return err
+}
+
+// withoutReader fills the queue. What it holds must outlive the loader.
+func (s *storms) withoutReader() error {
+	lost := s.reader.lost
+	s.reader.disconnect()
+	all, err := terminate(flood, 0)
+	if err := errors.Join(err, s.kill(), s.start(), s.reader.connect()); err != nil {
+		return err
+	}
+	s.reader.compare("without a reader, then the loader is killed", all, lost)
+	return nil
+}
+
+func (s *storms) killedWhileRead() error {
+	lost := s.reader.lost
+	all, err := s.whileKilled(s.reader.connect)
+	if err != nil {
+		return err
+	}
+	s.reader.compare("the loader is killed while it is read", all, lost)
+	return nil
+}
+
+func (s *storms) killedWithoutReader() error {
+	lost := s.reader.lost
+	s.reader.disconnect()
+	all, err := s.whileKilled(func() error { return nil })
+	if err := errors.Join(err, s.reader.connect()); err != nil {
+		return err
+	}
+	s.reader.compare("the loader is killed without a reader", all, lost)
+	return nil
+}
+
+// whileKilled lets processes terminate before the loader is killed, while there is none, and after it was started again and restarted was called.
+func (s *storms) whileKilled(restarted func() error) (all []ended, err error) {
+	var stop atomic.Bool
+	finished := make(chan error, 1)
+	go func() {
+		for !stop.Load() {
+			some, err := terminate(1, pause)
+			if err != nil {
+				finished <- err
+				return
+			}
+			all = append(all, some...)
+		}
+		finished <- nil
+	}()
+	for range kills {
+		time.Sleep(calm * pause)
+		if err = s.kill(); err != nil {
+			break
+		}
+		time.Sleep(calm * pause)
+		if err = errors.Join(s.start(), restarted()); err != nil {
+			break
+		}
+	}
+	time.Sleep(calm * pause)
+	stop.Store(true)
+	return all, errors.Join(err, <-finished)
+}
+
+// terminate lets processes terminate one after the other: a third is killed, and the others exit with all codes but 0.
+func terminate(count int, pause time.Duration) (all []ended, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for range count {
+		code := uint32(terminated.Add(1))%255 + 1
+		from := boottime()
+		one, err := terminateOne(code, code%3 == 0)
+		if err != nil {
+			return all, err
+		}
+		one.from, one.to = from, boottime()
+		all = append(all, one)
+		time.Sleep(pause)
+	}
+	return all, nil
+}
+
+var terminated atomic.Int64
+
+// terminateOne forks a child, which makes only system calls. Killed, it has the status of SIGKILL.
+func terminateOne(code uint32, isKilled bool) (ended, error) {
+	child, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
+	if child == 0 {
+		for {
+			if isKilled {
+				syscall.RawSyscall6(syscall.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
+			} else {
+				syscall.RawSyscall(syscall.SYS_EXIT_GROUP, uintptr(code), 0, 0)
+			}
+		}
+	}
+	if errno != 0 {
+		return ended{}, errno
+	}
+	if isKilled {
+		if err := syscall.Kill(int(child), syscall.SIGKILL); err != nil {
+			return ended{}, err
+		}
+	}
+	var status syscall.WaitStatus
+	for {
+		_, err := syscall.Wait4(int(child), &status, 0, nil)
+		if err != syscall.EINTR {
+			return ended{pid: int(child), status: uint32(status)}, err
+		}
+	}
+}
+
+func boottime() uint64 {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
+		panic(err)
+	}
+	return uint64(now.Nano())
+}
