@@ -27,10 +27,10 @@ static __always_inline struct old_key key_of_thread(__u32 tid)
 	return key;
 }
 
-/* Before 4.16, the upper half of a positive code says what the siginfo has. */
+/* Before 4.16, the upper half of a positive code says what the siginfo has; the lower one may be negative, as of a timer. */
 static __always_inline __s32 code_of(__s32 code)
 {
-	return code > 0 ? code & 0xffff : code;
+	return code > 0 ? (__s16)code : code;
 }
 
 /* The tracepoint shows SI_USER of a signal without siginfo, too. */
