@@ -85,6 +85,22 @@ const LIMITS: readonly Limit[] = [
     allows: (difference) => difference === 'whodunit.cause: the record says "unknown", the case "seccomp"',
   },
   {
+    reason: 'before Linux 4.9, a victim of the out-of-memory killer is not marked (`oom_mm`): the cause is unknown',
+    applies: hasClassicProbes,
+    cases: ['out-of-memory'],
+    allows: (difference) => difference === 'error.type: the record says "SIGKILL", the case "oom_kill"',
+  },
+  {
+    reason: 'nothing says that a process dumps core (`CoreDumping`), before Linux 4.15',
+    applies: () => true,
+    cannotHappen: /no CoreDumping/,
+  },
+  {
+    reason: 'there is no `memory.oom.group`, which came with Linux 4.19',
+    applies: () => true,
+    cannotHappen: /memory\.oom\.group: (permission denied|no such file or directory)/,
+  },
+  {
     reason: 'there is no `pidfd_open()`, which came with Linux 5.3',
     applies: () => true,
     cannotHappen: /the killer: "pidfd .*function not implemented/,

@@ -66,7 +66,7 @@ export interface Storm {
   readonly name: string;
   readonly happened: number;
   readonly reported: number;
-  /** With another status than the one that the parent got. */
+  /** Records that no termination explains: another process, or another status than its parent got. */
   readonly wrong: number;
   readonly absent: number;
   /** Those of the absent ones that terminated in a gap that was reported. */

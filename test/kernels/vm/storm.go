@@ -25,7 +25,7 @@ const (
 	// calm is what terminates around each kill of the loader.
 	calm = 200
 	// flood is what terminates without a pause: more than the queue of a kernel without a ring buffer holds.
-	flood = 4000
+	flood = 3000
 	// pause is between two terminations while the loader is killed: the queue must not be full when it comes back.
 	pause = 5 * time.Millisecond
 	kills = 3
@@ -42,12 +42,24 @@ type gap struct {
 	from, to uint64
 }
 
+// process is not its pid alone: a small kernel has 4,096 of them.
+type process struct {
+	pid   int
+	start string
+}
+
+// outcome is what the parent knows of a process.
+type outcome struct {
+	pid    int
+	status uint32
+}
+
 // storm is what became of the terminations of one. At most Absent are counted as lost, and at least those that are in no gap.
 type storm struct {
 	Name     string `json:"name"`
 	Happened int    `json:"happened"`
 	Reported int    `json:"reported"`
-	Wrong    int    `json:"wrong"` // with another status
+	Wrong    int    `json:"wrong"` // records that no termination explains
 	Absent   int    `json:"absent"`
 	InGap    int    `json:"in_gap"` // of the absent ones
 	Gaps     int    `json:"gaps"`
@@ -58,10 +70,9 @@ type storm struct {
 type reader struct {
 	conn     net.Conn
 	mu       sync.Mutex
-	statuses map[int]uint32
+	statuses map[process]uint32 // of children; a record comes twice if the loader was killed before it was acknowledged
 	gaps     []gap
 	lost     uint64
-	counted  int // how often the status came since the last record
 	last     time.Time
 }
 
@@ -100,11 +111,16 @@ func (r *reader) read(conn net.Conn) {
 func (r *reader) take(conn net.Conn, text []byte) error {
 	var line struct {
 		Type, Seq string
-		Process   struct{ Pid int }
-		Status    uint32            `json:"status_raw"`
-		From      uint64            `json:"from_ns,string"`
-		Time      uint64            `json:"time_ns,string"`
-		Lost      map[string]string `json:"lost"`
+		Process   struct {
+			Pid    int
+			Parent int    `json:"parent_pid"`
+			Start  string `json:"start_boottime_ns"`
+			Comm   string
+		}
+		Status uint32            `json:"status_raw"`
+		From   uint64            `json:"from_ns,string"`
+		Time   uint64            `json:"time_ns,string"`
+		Lost   map[string]string `json:"lost"`
 	}
 	if err := json.Unmarshal(text, &line); err != nil {
 		return err
@@ -113,7 +129,9 @@ func (r *reader) take(conn net.Conn, text []byte) error {
 	defer r.mu.Unlock()
 	switch line.Type {
 	case "death":
-		r.statuses[line.Process.Pid] = line.Status
+		if line.Process.Parent == os.Getpid() && line.Process.Comm == "init" { // not a loader
+			r.statuses[process{line.Process.Pid, line.Process.Start}] = line.Status
+		}
 	case "gap":
 		r.gaps = append(r.gaps, gap{line.From, line.Time})
 	case "status":
@@ -125,20 +143,19 @@ func (r *reader) take(conn net.Conn, text []byte) error {
 			}
 			r.lost += count
 		}
-		r.counted++
 		return nil
 	default:
 		return nil
 	}
-	r.counted, r.last = 0, time.Now()
+	r.last = time.Now()
 	return acknowledge(conn, line.Seq)
 }
 
-// settle waits until no more records come, and what is lost was counted after the last one.
+// settle waits until no more records come. The status, which says what is lost, comes within a second after the last one.
 func (r *reader) settle() {
 	for ; ; time.Sleep(settle / 10) {
 		r.mu.Lock()
-		isSettled := time.Since(r.last) > settle && r.counted > 1
+		isSettled := time.Since(r.last) > 2*settle
 		r.mu.Unlock()
 		if isSettled {
 			return
@@ -152,21 +169,27 @@ func (r *reader) compare(name string, all []ended, lost uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	result := storm{Name: name, Happened: len(all), Gaps: len(r.gaps), Lost: r.lost - lost}
+	reported := map[outcome]int{}
+	for known, status := range r.statuses {
+		reported[outcome{known.pid, status}]++
+	}
 	for _, one := range all {
-		status, isReported := r.statuses[one.pid]
+		of := outcome{one.pid, one.status}
 		switch {
-		case isReported && status == one.status:
+		case reported[of] > 0:
 			result.Reported++
-		case isReported:
-			result.Wrong++
+			reported[of]--
 		default:
 			result.Absent++
 			if r.isInGap(one) {
 				result.InGap++
 			}
 		}
-		delete(r.statuses, one.pid)
 	}
+	for _, unexplained := range reported {
+		result.Wrong += unexplained
+	}
+	clear(r.statuses)
 	r.gaps = nil
 	emitJSON("storm", result)
 }
@@ -187,7 +210,7 @@ type storms struct {
 }
 
 func runStorms() error {
-	s := storms{reader: reader{statuses: map[int]uint32{}}}
+	s := storms{reader: reader{statuses: map[process]uint32{}}}
 	if err := s.start(); err != nil {
 		return err
 	}
