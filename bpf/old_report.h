@@ -138,7 +138,8 @@ static __always_inline bool find_place(struct place *place, __u32 uid)
 }
 
 /* Begins the record of a process with its key. False: it is lost, and counted. */
-static __always_inline bool open_place(struct place *place, struct task_struct *task, const struct old_key *key, struct old_counters *sums)
+static __always_inline bool open_place(struct place *place, struct task_struct *task, const struct old_key *key,
+				       struct old_counters *sums)
 {
 	if (!find_place(place, origin_uid_of(task))) {
 		sums->lost_queue_full++;

@@ -112,7 +112,14 @@ export const KERNELS: readonly Kernel[] = [
   { name: '6.12-hidden', arch: 'amd64', source: trixie, cpu: SKYLAKE, parameters: HIDDEN, inTests: 'nothing' },
   { name: 'arm64-hidden', arch: 'arm64', source: trixieArm64, cpu: ARM64_CPU, parameters: HIDDEN, inTests: 'nothing' },
   { name: '5.10-old', arch: 'amd64', source: bullseye, cpu: 'max', parameters: OLD_PROBES, inTests: 'few cases' },
-  { name: '5.10-classic', arch: 'amd64', source: bullseye, cpu: 'max', parameters: CLASSIC_PROBES, inTests: 'few cases' },
+  {
+    name: '5.10-classic',
+    arch: 'amd64',
+    source: bullseye,
+    cpu: 'max',
+    parameters: CLASSIC_PROBES,
+    inTests: 'few cases',
+  },
   { name: '6.1-old', arch: 'amd64', source: bookworm, cpu: 'max', parameters: OLD_PROBES, inTests: 'nothing' },
 ];
 
