@@ -5,7 +5,7 @@
  * signal that terminated it, with the task that sent it. What 4.8 does not have is not used; beside what old.bpf.c leaves out, LRU maps (4.10) and
  * bpf_probe_read_str() (4.11).
  */
-#define OLD_LRU_HASH BPF_MAP_TYPE_HASH
+#define OLD_CLASSIC /* for the headers that old.bpf.c has, too */
 
 #include <linux/bpf.h>
 
@@ -109,23 +109,30 @@ int classic_signal_deliver(struct delivered *ctx)
 	return 0;
 }
 
-/* The signal and the fault of the status, unless it came before the process, or a tracer may have sent it. */
+/*
+ * The signal and the fault of the status, unless it came before the process, or a tracer may have sent it. Up to 4.10, a helper does not write to a slot.
+ */
 static __always_inline void append_cause(struct old_slot *slot, struct task_struct *task, struct task_struct *leader, __u32 signo)
 {
 	struct old_key process = key_of_thread(READ(leader, pid)), thread = key_of_thread(READ(task, pid));
-	struct signal_fact *signal = signal_of(&slot->signal);
+	__u64 start = start_of(leader);
+	struct old_fact *fact;
+	struct fault *fault;
 
-	signal->signo = slot->fault.signo = 0;
+	signal_of(&slot->signal)->signo = slot->fault.signo = 0;
 	if (!signo)
 		return;
-	if (!append_signal(&slot->signal, &process, OLD_SIGNO + signo))
-		append_signal(&slot->signal, &thread, OLD_SIGNO + signo);
-	if (signal->time_ns < start_of(leader) || (slot->event.ptrace && signo != SIGKILL))
-		signal->signo = 0;
-	signal->committed = true;
-	append_fault(&slot->fault, &process, OLD_FAULT);
-	if (slot->fault.signo != signo || slot->fault.time_ns < start_of(leader))
-		slot->fault.signo = 0;
+	fact = fact_of(&process, OLD_SIGNO + signo);
+	if (!fact)
+		fact = fact_of(&thread, OLD_SIGNO + signo);
+	if (fact && signal_of(fact)->time_ns >= start && (!slot->event.ptrace || signo == SIGKILL)) {
+		COPY_WORDS(&slot->signal, fact);
+		signal_of(&slot->signal)->committed = true;
+	}
+	fact = fact_of(&process, OLD_FAULT);
+	fault = (struct fault *)fact;
+	if (fact && fault->signo == signo && fault->time_ns >= start)
+		COPY_WORDS(&slot->fault, fault);
 }
 
 static __always_inline void report_status(struct task_struct *task, struct task_struct *leader, struct old_key *key, __u32 status)
@@ -185,7 +192,7 @@ int classic_sched_process_exit(void *ctx)
 	if (status)
 		report_status(task, leader, &key, status);
 	else
-		sums->exits_normal++;
+		COUNT(sums->exits_normal);
 	drop_facts_of_thread(READ(task, pid));
 	drop_facts_of_thread(key.pid);
 	return 0;

@@ -43,6 +43,16 @@ static __always_inline __u32 siginfo_of(__s32 code)
 	return code < 0 ? SIGINFO_PARTIAL : SIGINFO_REAL;
 }
 
+/* Copies as words: up to 4.10 no helper writes to a slot, and clang adds to the address for a copy of its own. */
+#define COPY_WORDS(to, from)                                                                                                     \
+	({                                                                                                                       \
+		volatile __u64 *words_ = (volatile __u64 *)(to);                                                                 \
+		_Static_assert(sizeof(*(to)) % sizeof(*words_) == 0, "words");                                                   \
+		UNROLL                                                                                                           \
+		for (__u32 word_ = 0; word_ < sizeof(*(to)) / sizeof(*words_); word_++)                                          \
+			words_[word_] = ((__u64 *)(from))[word_];                                                                \
+	})
+
 /* keep() without the victim: what is added to a process that has ended stays until its pid is used again, and is older than that process. */
 static __always_inline void keep_of_thread(struct old_key *key, __u32 kind, struct old_fact *fact)
 {

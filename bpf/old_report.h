@@ -120,11 +120,18 @@ static __always_inline bool find_place(struct place *place, __u32 uid)
 	struct old_tail *tail = bpf_map_lookup_elem(&old_tails, &cpu);
 	__u64 *returned, free;
 
+	if (!tail)
+		return false;
 	place->head = bpf_map_lookup_elem(&old_heads, &zero);
+	if (!place->head)
+		return false;
 	place->written = bpf_map_lookup_elem(&old_written, &share);
+	if (!place->written)
+		return false;
+	barrier_var(place->written); /* or clang keeps a copy from before the comparison: up to 4.9, only what was compared itself can be used */
 	index = cpu * OLD_SHARES + share;
 	returned = bpf_map_lookup_elem(&old_returned, &index);
-	if (!tail || !place->head || !place->written || !returned)
+	if (!returned)
 		return false;
 	free = tail->slots - (*place->head - tail->acknowledged);
 	if (*place->written - *returned >= free)
@@ -142,7 +149,7 @@ static __always_inline bool open_place(struct place *place, struct task_struct *
 				       struct old_counters *sums)
 {
 	if (!find_place(place, origin_uid_of(task))) {
-		sums->lost_queue_full++;
+		COUNT(sums->lost_queue_full);
 		return false;
 	}
 	place->slot->event.key.start_boottime_ns = key->start_boottime_ns;
@@ -156,7 +163,7 @@ static __always_inline void close_place(struct place *place, struct old_counters
 {
 	(*place->written)++;
 	(*place->head)++;
-	sums->terminations++;
+	COUNT(sums->terminations);
 }
 
 static __always_inline void append_fault(struct fault *out, struct old_key *key, enum old_kind kind)
@@ -227,8 +234,8 @@ static __always_inline void fill_event(struct event *event, struct task_struct *
 	event->seccomp_mode = READ(task, seccomp.mode);
 	event->pdeath_signal = READ(leader, pdeath_signal);
 	event->ptrace = READ(task, ptrace) | READ(leader, ptrace);
-	bpf_core_read(&event->comm, sizeof(event->comm), &leader->comm);
-	bpf_core_read(&event->thread_comm, sizeof(event->thread_comm), &task->comm);
+	read_comm(event->comm, leader);
+	read_comm(event->thread_comm, task);
 	event->origin.cgroup = 0;
 	event->origin.uid = origin_uid_of(task);
 	event->origin.reserved = 0;

@@ -99,6 +99,19 @@ static __always_inline void read_credentials(struct credentials *out, struct tas
 	out->zero = 0;
 }
 
+/* Up to 4.10, a helper writes to the stack only. */
+static __always_inline void read_comm(char out[COMM_BYTES], struct task_struct *task)
+{
+#ifdef OLD_CLASSIC
+	char comm[COMM_BYTES];
+
+	bpf_core_read(comm, sizeof(comm), &task->comm);
+	__builtin_memcpy(out, comm, sizeof(comm));
+#else
+	bpf_core_read(out, COMM_BYTES, &task->comm);
+#endif
+}
+
 /* Writes the parent, its parent and so on. */
 static __always_inline void read_ancestors(struct old_ancestors *out, struct task_struct *task)
 {
@@ -109,7 +122,7 @@ static __always_inline void read_ancestors(struct old_ancestors *out, struct tas
 		out->ancestors[i].pid = READ(task, tgid);
 		if (!out->ancestors[i].pid)
 			return;
-		bpf_core_read(&out->ancestors[i].comm, sizeof(out->ancestors[i].comm), &task->comm);
+		read_comm(out->ancestors[i].comm, task);
 		out->starts[i] = start_of(task);
 		out->count = i + 1;
 	}

@@ -50,7 +50,8 @@ export function qemu({ arch, cpu, image, archive, memoryMiB }: MachineOptions): 
     arch === 'arm64'
       ? { program: 'qemu-system-aarch64', machine: ['-M', 'virt'], console: 'ttyAMA0' }
       : { program: 'qemu-system-x86_64', machine: [], console: 'ttyS0' };
-  const emulated = ['-accel', 'tcg', '-m', String(memoryMiB), '-smp', '2', '-cpu', cpu];
+  // A kernel without ACPI finds the processors in the firmware's MP table, which has one of each socket.
+  const emulated = ['-accel', 'tcg', '-m', String(memoryMiB), '-smp', '2,sockets=2', '-cpu', cpu];
   const quiet = ['-display', 'none', '-monitor', 'none', '-no-reboot', '-nic', 'none'];
   return {
     program,

@@ -190,6 +190,9 @@ func (p *Probes) load(spec *ebpf.CollectionSpec, options Options) (*ebpf.Collect
 	if err := options.Types.ReadAbsentAsZero(spec); err != nil {
 		return nil, err
 	}
+	if err := options.Types.RejectAbsent(spec); err != nil {
+		return nil, err
+	}
 	relocated := options.Types.Relocation()
 	relocated.Maps.PinPath = p.directory
 	collection, err := probes.LoadCollection(spec, relocated)

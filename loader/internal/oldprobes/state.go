@@ -3,6 +3,7 @@
 package oldprobes
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -102,6 +103,18 @@ func (p *Probes) CountUndecodable(seq uint64) bool {
 	return p.keepState() == nil
 }
 
+// missedBy returns how often the kernel skipped a program: it counts that from 5.12 on, and says nothing of a program before 4.13
+// (BPF_OBJ_GET_INFO_BY_FD).
+func missedBy(stats *ebpf.ProgramStats, err error) (uint64, error) {
+	switch {
+	case errors.Is(err, unix.EINVAL):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	}
+	return stats.RecursionMisses, nil
+}
+
 // Counters returns the sums over all CPUs since the queue was made.
 func (p *Probes) Counters() (wire.Counters, error) {
 	var perCPU []oldCounters
@@ -116,11 +129,11 @@ func (p *Probes) Counters() (wire.Counters, error) {
 		sum.Lost.MemoryFull += one.LostMemoryFull
 		sum.ProgramsUnknown += one.ProgramsUnknown
 	}
-	stats, err := p.exitProgram.Stats()
+	missed, err := missedBy(p.exitProgram.Stats())
 	if err != nil {
-		return wire.Counters{}, fmt.Errorf("read the statistics of %s: %w", oldProgSchedProcessExit, err)
+		return wire.Counters{}, fmt.Errorf("read the statistics of the probe %s: %w", exitHook, err)
 	}
-	sum.Lost.Missed = stats.RecursionMisses
+	sum.Lost.Missed = missed
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	sum.Lost.Undecodable = p.state.Undecodable

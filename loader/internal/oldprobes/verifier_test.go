@@ -66,22 +66,37 @@ func TestKeysAndValuesForMapsAreOnTheStack(t *testing.T) {
 	arguments := map[asm.BuiltinFunc][]asm.Register{
 		asm.FnMapLookupElem: {asm.R2}, asm.FnMapDeleteElem: {asm.R2}, asm.FnMapUpdateElem: {asm.R2, asm.R3},
 	}
+	forEachProgram(t, func(name string, instructions asm.Instructions) { checkOnStack(t, name, instructions, arguments) })
+}
+
+// Up to 4.10, a helper writes to the stack of the program only (5722569bb9c3 of 4.11).
+func TestAHelperOfClassicProgramsWritesToTheStack(t *testing.T) {
+	arguments := map[asm.BuiltinFunc][]asm.Register{asm.FnProbeRead: {asm.R1}, asm.FnGetCurrentComm: {asm.R1}}
+	spec, err := loadClassic()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, program := range spec.Programs {
+		checkOnStack(t, name, program.Instructions, arguments)
+	}
+}
+
+func checkOnStack(t *testing.T, name string, instructions asm.Instructions, arguments map[asm.BuiltinFunc][]asm.Register) {
+	t.Helper()
 	calls := 0
-	forEachProgram(t, func(name string, instructions asm.Instructions) {
-		for i := range instructions {
-			if !instructions[i].IsBuiltinCall() {
-				continue
-			}
-			for _, register := range arguments[asm.BuiltinFunc(instructions[i].Constant)] {
-				calls++
-				if !isOnStack(instructions[:i], register) {
-					t.Errorf("%s, instruction %d, %v: %v is not an address on the stack", name, i, instructions[i], register)
-				}
+	for i := range instructions {
+		if !instructions[i].IsBuiltinCall() {
+			continue
+		}
+		for _, register := range arguments[asm.BuiltinFunc(instructions[i].Constant)] {
+			calls++
+			if !isOnStack(instructions[:i], register) {
+				t.Errorf("%s, instruction %d, %v: %v is not an address on the stack", name, i, instructions[i], register)
 			}
 		}
-	})
-	if calls < 50 {
-		t.Errorf("only %d arguments found", calls)
+	}
+	if calls == 0 {
+		t.Errorf("%s: no arguments found", name)
 	}
 }
 

@@ -44,6 +44,27 @@ func readAbsentAsZero(spec *ebpf.CollectionSpec, kernel *btf.Spec) error {
 	return nil
 }
 
+// aboveStack is where no program may write: its stack has 512 bytes (MAX_BPF_STACK).
+const aboveStack = -516
+
+// rejectAbsent replaces what CO-RE would replace by a call that no kernel has: by an instruction that the verifier rejects if it can be reached. Where it
+// cannot, a kernel crashes on that call while it loads the program: fixup_bpf_calls() follows the missing prototype, and before 4.15 nothing removes
+// code that is never run (c131187db2d3).
+func rejectAbsent(spec *ebpf.CollectionSpec, kernel *btf.Spec) error {
+	for name, program := range spec.Programs {
+		for i, one := range program.Instructions {
+			fixup, err := fixupOf(one, kernel)
+			if err != nil {
+				return fmt.Errorf("find what the program %s reads: %w", name, err)
+			}
+			if strings.HasSuffix(fixup, "=poison") {
+				program.Instructions[i] = asm.StoreImm(asm.RFP, aboveStack, 0, asm.Word).WithSymbol(one.Symbol()).WithSource(one.Source())
+			}
+		}
+	}
+	return nil
+}
+
 // fixupOf returns how these types determine the immediate value of the instruction; "": it is none, or is not relocated.
 func fixupOf(instruction asm.Instruction, kernel *btf.Spec) (string, error) {
 	relocation := btf.CORERelocationMetadata(&instruction)

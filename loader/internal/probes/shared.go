@@ -43,6 +43,15 @@ func (t Types) ReadAbsentAsZero(spec *ebpf.CollectionSpec) error {
 	return readAbsentAsZero(spec, t.spec)
 }
 
+// RejectAbsent lets the verifier reject a program of an object that can reach a read of a field that these types do not have. For kernels before 4.15, which
+// crash on what CO-RE puts there.
+func (t Types) RejectAbsent(spec *ebpf.CollectionSpec) error {
+	if t.Own() {
+		return nil
+	}
+	return rejectAbsent(spec, t.spec)
+}
+
 // ExplainLoad adds the remedy to the error of loading an object.
 func ExplainLoad(err error, directory string) error { return explainLoad(err, directory) }
 

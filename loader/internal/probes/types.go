@@ -97,20 +97,21 @@ func TypesOfFile(file string) (Types, error) {
 	case err != nil:
 		return refuse(fmt.Errorf("it has no BTF that can be read: %w", err))
 	}
-	var task *btf.Struct
-	if err := spec.TypeByName("task_struct", &task); err != nil {
+	// pahole leaves several of them where parts of a kernel see another type of the same name. A relocation fails if they differ in the field.
+	tasks, err := spec.AnyTypesByName("task_struct")
+	if err != nil {
 		return refuse(errors.New("it has no type task_struct, so it is not of a kernel"))
 	}
-	digest, err := digestOfTypes(task)
+	digest, err := digestOfTypes(tasks...)
 	if err != nil {
 		return refuse(err)
 	}
 	return Types{file: file, spec: spec, digest: digest}, nil
 }
 
-// digestOfTypes identifies the types by all that a task refers to.
-func digestOfTypes(task *btf.Struct) (string, error) {
-	builder, err := btf.NewBuilder([]btf.Type{task}, nil)
+// digestOfTypes identifies the types by all that tasks refer to.
+func digestOfTypes(tasks ...btf.Type) (string, error) {
+	builder, err := btf.NewBuilder(tasks, nil)
 	if err != nil {
 		return "", err
 	}

@@ -53,6 +53,18 @@ func TestAFileThatIsNoBTFOfAKernelIsRefusedInOneSentence(t *testing.T) {
 	}
 }
 
+// As pahole leaves them where two parts of a kernel see another type of the same name.
+func TestAFileMayHaveATypeTwice(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "twice")
+	content := marshal(t, []btf.Type{&btf.Struct{Name: "task_struct", Size: 8}, &btf.Struct{Name: "task_struct", Size: 16}})
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := TypesOfFile(file); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTypesOfAFileAreVerifiedByTerminations(t *testing.T) {
 	privileged(t)
 	for _, test := range []struct {

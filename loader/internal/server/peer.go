@@ -63,6 +63,8 @@ func peerGroups(fd uintptr, room int) ([]uint32, error) {
 	switch {
 	case errno == unix.ERANGE && got > room:
 		return peerGroups(fd, got)
+	case errno == unix.ENOPROTOOPT: // before Linux 4.13: only the primary group is known
+		return nil, nil
 	case errno != 0:
 		return nil, errno
 	}
