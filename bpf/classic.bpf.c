@@ -5,7 +5,7 @@
  * signal that terminated it, with the task that sent it. What 4.8 does not have is not used; beside what old.bpf.c leaves out, LRU maps (4.10) and
  * bpf_probe_read_str() (4.11).
  */
-#define OLD_LRU_HASH BPF_MAP_TYPE_HASH
+#define OLD_CLASSIC /* for the headers that old.bpf.c has, too */
 
 #include <linux/bpf.h>
 
@@ -15,6 +15,7 @@
 #include "classic_facts.h"
 #include "event.h"
 #include "kernel.h"
+#include "old_ended.h"
 #include "old_facts.h"
 #include "old_maps.h"
 #include "old_report.h"
@@ -140,16 +141,9 @@ static __always_inline void report_status(struct task_struct *task, struct task_
 	struct place place;
 	struct old_slot *slot;
 
-	if (!sums)
+	if (!sums || !open_place(&place, task, key, sums))
 		return;
-	if (!find_place(&place, origin_uid_of(task))) {
-		COUNT(sums->lost_queue_full);
-		return;
-	}
 	slot = place.slot;
-	slot->event.key.start_boottime_ns = key->start_boottime_ns;
-	slot->event.key.pid = key->pid;
-	slot->event.key.zero = 0;
 	slot->event.threads = 0;
 	fill_event(&slot->event, task, leader, status);
 	append_cause(slot, task, leader, status & STATUS_SIGNAL);
@@ -161,30 +155,15 @@ static __always_inline void report_status(struct task_struct *task, struct task_
 	slot->program.exe.bytes = slot->program.args[0].bytes = 0;
 	slot->signal_program.exe.bytes = slot->signal_program.args[0].bytes = slot->signal_ancestors.count = 0;
 	slot->cgroup_bytes = OLD_CGROUP_UNKNOWN;
-	(*place.written)++;
-	(*place.head)++;
-	COUNT(sums->terminations);
+	close_place(&place, sums);
 }
 
 /* A process that was reported is forgotten when OLD_ENDED others have ended on this CPU. */
 static __always_inline void forget_seen(struct old_key *key)
 {
-	__u32 zero = 0, slot;
-	struct old_scratch *scratch = bpf_map_lookup_elem(&old_scratch_map, &zero);
-	struct old_ended *ended;
 	struct old_key before = {};
 
-	if (!scratch)
-		return;
-	slot = scratch->ended++ & (OLD_ENDED - 1);
-	ended = bpf_map_lookup_elem(&old_ended_map, &slot);
-	if (!ended)
-		return;
-	before.start_boottime_ns = ended->start_boottime_ns;
-	before.pid = ended->pid;
-	ended->start_boottime_ns = key->start_boottime_ns;
-	ended->pid = key->pid;
-	if (before.pid)
+	if (take_ended(key, &before))
 		bpf_map_delete_elem(&old_seen, &before);
 }
 

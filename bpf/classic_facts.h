@@ -43,16 +43,6 @@ static __always_inline __u32 siginfo_of(__s32 code)
 	return code < 0 ? SIGINFO_PARTIAL : SIGINFO_REAL;
 }
 
-/*
- * Linux 4.8 does not know where the address of a map's value points after a number was added. clang adds one where it makes one of two writes to different
- * fields, as at the ends of two branches: a barrier behind each keeps them apart.
- */
-#define COUNT(field)                                                                                                             \
-	({                                                                                                                       \
-		(field)++;                                                                                                       \
-		barrier();                                                                                                       \
-	})
-
 /* Copies as words: up to 4.10 no helper writes to a slot, and clang adds to the address for a copy of its own. */
 #define COPY_WORDS(to, from)                                                                                                     \
 	({                                                                                                                       \

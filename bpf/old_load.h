@@ -89,3 +89,13 @@ static __always_inline struct upid *upid_of(struct task_struct *leader)
 	return (void *)pid + bpf_core_field_offset(struct pid, numbers) +
 	       (READ(pid, level) & 63) * bpf_core_type_size(struct upid);
 }
+
+/*
+ * Linux 4.8 does not know where the address of a map's value points after a number was added. clang adds one where it makes one of two writes to different
+ * fields, as at the ends of two branches: a barrier behind each keeps them apart.
+ */
+#define COUNT(field)                                                                                                             \
+	({                                                                                                                       \
+		(field)++;                                                                                                       \
+		barrier();                                                                                                       \
+	})

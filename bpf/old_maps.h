@@ -15,7 +15,9 @@
 
 #include "event.h"
 
-#ifndef OLD_LRU_HASH
+#ifdef OLD_CLASSIC
+#define OLD_LRU_HASH BPF_MAP_TYPE_HASH
+#else
 #define OLD_LRU_HASH BPF_MAP_TYPE_LRU_HASH
 #endif
 

@@ -145,6 +145,28 @@ static __always_inline bool find_place(struct place *place, __u32 uid)
 	return true;
 }
 
+/* Begins the record of a process with its key. False: it is lost, and counted. */
+static __always_inline bool open_place(struct place *place, struct task_struct *task, const struct old_key *key,
+				       struct old_counters *sums)
+{
+	if (!find_place(place, origin_uid_of(task))) {
+		COUNT(sums->lost_queue_full);
+		return false;
+	}
+	place->slot->event.key.start_boottime_ns = key->start_boottime_ns;
+	place->slot->event.key.pid = key->pid;
+	place->slot->event.key.zero = 0;
+	return true;
+}
+
+/* The loader may read the record. */
+static __always_inline void close_place(struct place *place, struct old_counters *sums)
+{
+	(*place->written)++;
+	(*place->head)++;
+	COUNT(sums->terminations);
+}
+
 static __always_inline void append_fault(struct fault *out, struct old_key *key, enum old_kind kind)
 {
 	struct old_fact *fact = fact_of(key, kind);
@@ -232,16 +254,9 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	struct place place;
 	struct old_slot *slot;
 
-	if (!sums)
+	if (!sums || !open_place(&place, task, key, sums))
 		return;
-	if (!find_place(&place, origin_uid_of(task))) {
-		sums->lost_queue_full++;
-		return;
-	}
 	slot = place.slot;
-	slot->event.key.start_boottime_ns = key->start_boottime_ns;
-	slot->event.key.pid = key->pid;
-	slot->event.key.zero = 0;
 	slot->event.threads = 0;
 	append_signal(&slot->request, key, OLD_REQUEST);
 	if (append_signal(&slot->signal, key, OLD_SIGNAL))
@@ -264,7 +279,5 @@ static __always_inline void report(struct task_struct *task, struct task_struct 
 	append_sender(&slot->signal_program, &slot->signal_ancestors, signal_of(&slot->signal));
 	append_sender(&slot->request_program, &slot->request_ancestors, signal_of(&slot->request));
 	slot->cgroup_bytes = read_cgroup(slot->cgroup, task);
-	(*place.written)++;
-	(*place.head)++;
-	sums->terminations++;
+	close_place(&place, sums);
 }

@@ -60,6 +60,8 @@ static __always_inline void fill_stack(struct old_fact *fact, void *ctx)
 	if (is_made_by_call(signal))
 		return;
 	number = bpf_get_stackid(ctx, &old_stacks, 0);
+	if (number < 0) /* Another stack has its place, by its hash. Without its first frame it has another place. */
+		number = bpf_get_stackid(ctx, &old_stacks, 1);
 	if (number < 0)
 		return;
 	fact->stack = number;

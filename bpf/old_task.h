@@ -102,10 +102,14 @@ static __always_inline void read_credentials(struct credentials *out, struct tas
 /* Up to 4.10, a helper writes to the stack only. */
 static __always_inline void read_comm(char out[COMM_BYTES], struct task_struct *task)
 {
+#ifdef OLD_CLASSIC
 	char comm[COMM_BYTES];
 
 	bpf_core_read(comm, sizeof(comm), &task->comm);
 	__builtin_memcpy(out, comm, sizeof(comm));
+#else
+	bpf_core_read(out, COMM_BYTES, &task->comm);
+#endif
 }
 
 /* Writes the parent, its parent and so on. */

@@ -16,6 +16,7 @@
 #include "event.h"
 #include "kernel.h"
 #include "kernel_files.h"
+#include "old_ended.h"
 #include "old_maps.h"
 #include "old_task.h"
 
@@ -224,22 +225,8 @@ static __always_inline void drop_texts(struct old_key *key)
 /* The texts of a process that ended are removed when OLD_ENDED others have ended on this CPU. */
 static __always_inline void end_texts(struct old_key *key)
 {
-	__u32 zero = 0, slot;
-	struct old_scratch *scratch = bpf_map_lookup_elem(&old_scratch_map, &zero);
-	struct old_ended *ended;
 	struct old_key before = {};
 
-	if (!scratch)
-		return;
-	slot = scratch->ended++ & (OLD_ENDED - 1);
-	ended = bpf_map_lookup_elem(&old_ended_map, &slot);
-	if (!ended)
-		return;
-	before.start_boottime_ns = ended->start_boottime_ns;
-	before.pid = ended->pid;
-	ended->start_boottime_ns = key->start_boottime_ns;
-	ended->pid = key->pid;
-	if (!before.pid)
-		return;
-	drop_texts(&before);
+	if (take_ended(key, &before))
+		drop_texts(&before);
 }

@@ -88,6 +88,7 @@ func TestRunAndCheckNameWhatForbidsTheProbesAndWhatPermitsThem(t *testing.T) {
 		{"a seccomp filter that forbids attaching", []string{self}, "EPERM for attaching", exitcode.Permission, "seccomp filter", "--security-opt seccomp=unconfined"},
 		{"a pod that may not have root's capabilities", []string{"setpriv", "--bounding-set=-all", "--"}, "", exitcode.Permission, "CAP_BPF", "in a container, add these"},
 		{"a pod that may not have user 0", []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+bpf,+perfmon", "--ambient-caps=+bpf,+perfmon", "--"}, "", exitcode.Permission, "user 65534 is not root", "runAsUser: 0"},
+		{"probes of kernels before 4.17", inMounts("export WHODUNIT_PROBES=classic"), "", exitcode.Permission, "tracepoints needs CAP_SYS_ADMIN", "docs/privileges.md"},
 		{"no BTF", inMounts("mount -t tmpfs none /sys/kernel/btf"), "", exitcode.Permission, "no BTF", "CONFIG_DEBUG_INFO_BTF=y"},
 		{"a file of --btf that is none", []string{"env", "WHODUNIT_BTF=/proc/version"}, "", exitcode.Config, "no BTF that can be read", "of exactly this kernel"},
 	} {

@@ -110,12 +110,12 @@ type service struct {
 	mu       sync.Mutex
 	seen     map[uint64]bool // by position in the ring: what was not acknowledged is sent again
 	reported stormtest.Reported
-	byPid    map[uint32]*record.Event
+	ours     map[uint32]*record.Event // of this process's children, by pid: other processes use a pid again
 	status   wire.Status
 }
 
 func (s site) serve(storm *stormtest.Storm) *service {
-	c := &service{site: s, storm: storm, ending: make(chan struct{}), seen: map[uint64]bool{}, reported: stormtest.Reported{}, byPid: map[uint32]*record.Event{}}
+	c := &service{site: s, storm: storm, ending: make(chan struct{}), seen: map[uint64]bool{}, reported: stormtest.Reported{}, ours: map[uint32]*record.Event{}}
 	c.ended.Go(func() {
 		for {
 			select {
@@ -176,7 +176,9 @@ func (c *service) receive(line []byte) (seq uint64) {
 	event := &record.Event{}
 	if json.Unmarshal(line, event) == nil {
 		c.seen[head.Seq] = true
-		c.byPid[event.Process.Pid] = event
+		if event.Process.ParentPid == uint32(os.Getpid()) {
+			c.ours[event.Process.Pid] = event
+		}
 		c.reported.Add(event, c.storm)
 	}
 	return head.Seq
@@ -270,7 +272,7 @@ func TestTheLoaderOfRelease010IsReplacedUnderLoad(t *testing.T) {
 			if !test.consumer {
 				service = site.serve(storm)
 			}
-			service.eventually(t, "the last termination arrives", func() bool { return service.byPid[handler] != nil })
+			service.eventually(t, "the last termination arrives", func() bool { return service.ours[handler] != nil })
 			service.eventually(t, "every counted termination arrives", func() bool { return service.status.Terminations == uint64(len(service.seen)) })
 			service.stop()
 			end(syscall.SIGTERM)
@@ -280,7 +282,7 @@ func TestTheLoaderOfRelease010IsReplacedUnderLoad(t *testing.T) {
 			if absent > 0 || doubled > 0 || terminated < 100 || service.status.Lost != (wire.LostCounts{}) {
 				t.Errorf("%d terminations: %d absent, %d doubled, lost %+v", terminated, absent, doubled, service.status.Lost)
 			}
-			if event := service.byPid[handler]; event != nil && (event.Request == nil || event.Request.Signo != uint32(syscall.SIGTERM) || event.Request.Sender.Pid != uint32(os.Getpid())) {
+			if event := service.ours[handler]; event != nil && (event.Request == nil || event.Request.Signo != uint32(syscall.SIGTERM) || event.Request.Sender.Pid != uint32(os.Getpid())) {
 				t.Errorf("the SIGTERM before the upgrade does not explain the exit after it: %+v", event.Request)
 			}
 			pinned, err := os.ReadDir(site.pins)

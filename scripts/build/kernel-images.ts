@@ -96,6 +96,8 @@ const STEADY_CLOCK = 'tsc=nowatchdog';
 const HIDDEN = ['WHODUNIT_HIDE_BTF=1'];
 /** The loader uses the probes of kernels without a ring buffer. */
 const OLD_PROBES = ['WHODUNIT_PROBES=old'];
+/** The loader uses those of kernels without raw tracepoints. */
+const CLASSIC_PROBES = ['WHODUNIT_PROBES=classic'];
 
 /** The kernels that are booted. */
 export const KERNELS: readonly Kernel[] = [
@@ -104,12 +106,20 @@ export const KERNELS: readonly Kernel[] = [
   { name: '6.12', arch: 'amd64', source: trixie, cpu: SKYLAKE, parameters: [], inTests: 'all' },
   { name: '7.x', arch: 'amd64', source: sid, cpu: 'max', parameters: [], inTests: 'all' },
   { name: 'arm64', arch: 'arm64', source: trixieArm64, cpu: ARM64_CPU, parameters: [], inTests: 'all' },
-  { name: '7.1', arch: 'amd64', source: gokrazy, cpu: SKYLAKE, parameters: [STEADY_CLOCK], inTests: 'nothing' },
+  { name: '7.1', arch: 'amd64', source: gokrazy, cpu: SKYLAKE, parameters: [STEADY_CLOCK], inTests: 'few cases' },
   { name: '5.10-hidden', arch: 'amd64', source: bullseye, cpu: 'max', parameters: HIDDEN, inTests: 'nothing' },
   { name: '6.1-hidden', arch: 'amd64', source: bookworm, cpu: 'max', parameters: HIDDEN, inTests: 'nothing' },
   { name: '6.12-hidden', arch: 'amd64', source: trixie, cpu: SKYLAKE, parameters: HIDDEN, inTests: 'nothing' },
   { name: 'arm64-hidden', arch: 'arm64', source: trixieArm64, cpu: ARM64_CPU, parameters: HIDDEN, inTests: 'nothing' },
   { name: '5.10-old', arch: 'amd64', source: bullseye, cpu: 'max', parameters: OLD_PROBES, inTests: 'few cases' },
+  {
+    name: '5.10-classic',
+    arch: 'amd64',
+    source: bullseye,
+    cpu: 'max',
+    parameters: CLASSIC_PROBES,
+    inTests: 'few cases',
+  },
   { name: '6.1-old', arch: 'amd64', source: bookworm, cpu: 'max', parameters: OLD_PROBES, inTests: 'nothing' },
 ];
 

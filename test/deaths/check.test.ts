@@ -60,4 +60,15 @@ describe('invented', () => {
     expect(invented([started], [], ['sigkill'], isMortal)).toEqual([]);
     expect(invented([started], [], ['kill'], isMortal)).toEqual([started]);
   });
+
+  it('ignores processes that an undertaker without arguments killed, which had started them, if one failed', () => {
+    const by = (pid: number): LogRecord => ({
+      ...record,
+      attributes: { 'whodunit.sender.name': 'undertaker', 'whodunit.sender.pid': pid },
+      resource: { ...record.resource, 'process.parent_pid': 5 },
+    });
+    expect(invented([by(5)], [], ['sigkill'], isMortal)).toEqual([]);
+    expect(invented([by(6)], [], ['sigkill'], isMortal)).toEqual([by(6)]);
+    expect(invented([by(5)], [], [], isMortal)).toEqual([by(5)]);
+  });
 });

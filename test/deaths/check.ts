@@ -41,7 +41,8 @@ export function checkCase(
 
 /**
  * Returns the records of mortal, which only terminates when the undertaker runs it, that match no reported termination. An undertaker that
- * fails (`failed`: the ids of its cases) kills the processes it started and reports none, so these are left out.
+ * fails (`failed`: the ids of its cases) kills the processes it started and reports none, so these are left out. Where records have no arguments,
+ * which undertaker it was is not known.
  */
 export function invented(
   records: readonly LogRecord[],
@@ -50,9 +51,15 @@ export function invented(
   isMortal: (record: LogRecord) => boolean,
   toleranceNs = CLOCK_TOLERANCE_NS,
 ): LogRecord[] {
-  const cleared = ({ attributes }: LogRecord) => {
+  const cleared = ({ attributes, resource }: LogRecord) => {
     const ancestors = attributes['whodunit.process.ancestor_command_lines'];
     const lines = [attributes['whodunit.sender.command_line'], ...(Array.isArray(ancestors) ? ancestors : [])];
+    if (lines.every((line) => line === undefined))
+      return (
+        failed.length > 0 &&
+        attributes['whodunit.sender.name'] === 'undertaker' &&
+        attributes['whodunit.sender.pid'] === resource['process.parent_pid']
+      );
     return failed.some((name) => lines.some((line) => /undertaker (\S+)(?: \(|$)/.exec(String(line))?.[1] === name));
   };
   return records.filter(

@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { checkOnKernel, type KernelCheck } from './check.ts';
-import { hasOldProbes, isObserved } from './limits.ts';
+import { hasClassicProbes, hasOldProbes, isObserved } from './limits.ts';
 import { DIRECTORY, readMachine } from './machine.ts';
 import type { Transcript } from './transcript.ts';
 
@@ -31,7 +31,7 @@ export function sectionOf(name: string, title?: string): Section | null {
   const right = checked.length - wrong.length - limited.length;
   const left = transcript.hello?.probes.filter(({ attached }) => !attached).map(({ name: probe }) => probe) ?? [];
   const release = title ?? transcript.hello?.kernel_release ?? 'unknown';
-  const used = `${isObserved(transcript) ? ', without BTF' : ''}${hasOldProbes(transcript) ? ', `old.bpf.c`' : ''}`;
+  const used = `${isObserved(transcript) ? ', without BTF' : ''}${otherProbes(transcript)}`;
   const missed = transcript.status?.lost.missed ?? 0n;
   const lines = [
     ...limitLines(limited),
@@ -44,6 +44,11 @@ export function sectionOf(name: string, title?: string): Section | null {
     row: `| ${release}${used} | ${checked.length} | ${right} | ${limited.length} | ${wrong.length} | ${left.join(', ') || 'none'} |`,
     text: `## ${release}${used}\n\n\`${readFileSync(source, 'utf8').trim()}\`.${foundTypes(transcript)}\n\n${lines.join('\n') || 'No limits.'}\n`,
   };
+}
+
+function otherProbes(transcript: Transcript): string {
+  if (hasClassicProbes(transcript)) return ', `classic.bpf.c`';
+  return hasOldProbes(transcript) ? ', `old.bpf.c`' : '';
 }
 
 function limitLines(limited: readonly (KernelCheck & { readonly id: string })[]): readonly string[] {

@@ -64,7 +64,7 @@ writeFileSync(
 conformance cases that need only our own programs run there, with cgroup v2 only. *Limited*: a value is missing or \`unknown\` in the
 record because that kernel cannot show it; the lists below name the reasons. No value in a record may be wrong.
 
-*Without BTF*: the kernel was built so, or its BTF is hidden from the loader, which observes it. \`old.bpf.c\`: with the probes of kernels before 5.8.
+*Without BTF*: the kernel was built so, or its BTF is hidden from the loader, which observes it. \`old.bpf.c\`, \`classic.bpf.c\`: with the probes of kernels before 5.8, or before 4.17.
 \`npm test\`, and with it CI, boots ${listed('all')} with all cases, and ${listed('few cases')} with a few of each kind (test/kernels/cases.ts). ${listed('nothing')} run only by
 \`npm run test:kernels\`.${missing.length === 0 ? '' : ` Not yet in the table: ${missing.join(', ')}.`}
 

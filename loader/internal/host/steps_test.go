@@ -4,23 +4,10 @@ package host
 
 import (
 	"context"
-	"errors"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"whodunit/loader/internal/host/hosttest"
 )
-
-// setClock sets the wall clock by a nanosecond.
-func setClock(t *testing.T) {
-	t.Helper()
-	_, err := unix.ClockAdjtime(unix.CLOCK_REALTIME, &unix.Timex{Modes: unix.ADJ_SETOFFSET | unix.ADJ_NANO, Time: unix.Timeval{Usec: 1}})
-	if errors.Is(err, unix.EPERM) {
-		t.Skip("setting the clock needs CAP_SYS_TIME")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 func TestEachStepOfTheWallClockIsSeen(t *testing.T) {
 	steps, err := OpenClockSteps()
@@ -31,7 +18,7 @@ func TestEachStepOfTheWallClockIsSeen(t *testing.T) {
 	seen, ended := make(chan bool, 16), make(chan error, 1)
 	go func() { ended <- steps.Watch(ctx, func() { seen <- true }) }()
 	for range 3 {
-		setClock(t)
+		hosttest.SetClock(t)
 		<-seen
 	}
 	cancel()

@@ -16,6 +16,9 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"whodunit/loader/internal/exitcode"
+	"whodunit/loader/internal/host"
 )
 
 // The probes of kernels without raw tracepoints (bpf/classic.bpf.c). A tracepoint is opened as a performance event, by the number that tracefs shows.
@@ -94,6 +97,9 @@ func (t *Tracepoints) open(hook hook, program *ebpf.Program) (*os.File, error) {
 // readTracepoint returns the number of a tracepoint, whose fields must be where the program reads them. It mounts tracefs where no other process
 // sees it: on a thread with mounts of its own, which ends then.
 func readTracepoint(hook hook) (number uint64, err error) {
+	if !host.MayMount() {
+		return 0, exitcode.Errorf(exitcode.Permission, "finding the kernel's tracepoints needs CAP_SYS_ADMIN, as tracefs is mounted for it: run as root, or see \"Before 4.17\" in docs/privileges.md")
+	}
 	read := make(chan error)
 	go func() {
 		runtime.LockOSThread()

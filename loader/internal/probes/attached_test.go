@@ -45,7 +45,8 @@ func pinDirectory(t *testing.T) string {
 	return directory
 }
 
-// attached attaches probes for the duration of the test.
+// attached attaches probes for the duration of the test. Where there are cgroups of version 1, they see this process and those below it alone:
+// what the rest of the machine does fills neither their ring nor their maps.
 func attached(t *testing.T) (*Probes, *ring.Ring) {
 	t.Helper()
 	return attachedWith(t, RingBytesMin)
@@ -53,7 +54,11 @@ func attached(t *testing.T) (*Probes, *ring.Ring) {
 
 func attachedWith(t *testing.T, ringBytes int) (*Probes, *ring.Ring) {
 	t.Helper()
-	return attachedFor(t, ringBytes, Scope{})
+	watched, err := alone.enter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return attachedFor(t, ringBytes, watched)
 }
 
 func attachedFor(t *testing.T, ringBytes int, watched Scope) (*Probes, *ring.Ring) {

@@ -9,8 +9,6 @@ import (
 	"github.com/cilium/ebpf"
 
 	"whodunit/loader/internal/abi"
-	"whodunit/loader/internal/record"
-	"whodunit/loader/internal/victim"
 )
 
 // What package oldprobes shares with this one: the directory of the pins, and how an object is loaded.
@@ -56,11 +54,6 @@ func (t Types) RejectAbsent(spec *ebpf.CollectionSpec) error {
 
 // ExplainLoad adds the remedy to the error of loading an object.
 func ExplainLoad(err error, directory string) error { return explainLoad(err, directory) }
-
-// CompareVictim returns nil if the record of a victim agrees with what is known of it. seesPids: SeesPids.
-func CompareVictim(event *record.Event, known victim.Terminated, seesPids bool) error {
-	return (&Probes{seesPids: seesPids}).differenceOf(event, known)
-}
 
 // UndoPinsIfFails calls load. If that fails, it removes what load has pinned in the directory of OpenPins.
 func UndoPinsIfFails(directory string, load func() error) error {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,7 +22,14 @@ import (
 	"whodunit/loader/internal/stormtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(stormtest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := stormtest.Main(m)
+	if err := alone.leave(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // Two storms of ten thousand terminations each, while the consumer does not read for two seconds: with a ring of the default size, each
 // termination is reported exactly once, or counted as lost.
