@@ -25,7 +25,7 @@ const (
 	// calm is what terminates around each kill of the loader.
 	calm = 200
 	// flood is what terminates without a pause: more than the queue of a kernel without a ring buffer holds.
-	flood = 3000
+	flood = 2000
 	// pause is between two terminations while the loader is killed: the queue must not be full when it comes back.
 	pause = 5 * time.Millisecond
 	kills = 3
@@ -115,7 +115,6 @@ func (r *reader) take(conn net.Conn, text []byte) error {
 			Pid    int
 			Parent int    `json:"parent_pid"`
 			Start  string `json:"start_boottime_ns"`
-			Comm   string
 		}
 		Status uint32            `json:"status_raw"`
 		From   uint64            `json:"from_ns,string"`
@@ -129,7 +128,7 @@ func (r *reader) take(conn net.Conn, text []byte) error {
 	defer r.mu.Unlock()
 	switch line.Type {
 	case "death":
-		if line.Process.Parent == os.Getpid() && line.Process.Comm == "init" { // not a loader
+		if line.Process.Parent == os.Getpid() {
 			r.statuses[process{line.Process.Pid, line.Process.Start}] = line.Status
 		}
 	case "gap":
@@ -161,6 +160,14 @@ func (r *reader) settle() {
 			return
 		}
 	}
+}
+
+// forget is for what came before the first storm.
+func (r *reader) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.statuses)
+	r.gaps = nil
 }
 
 // compare emits what became of the terminations. lost: what was counted before them.
@@ -207,6 +214,8 @@ func (r *reader) isInGap(one ended) bool {
 type storms struct {
 	loader *exec.Cmd
 	reader reader
+	// killed are loaders. Their own probes see them exit: an exiting process closes its files later.
+	killed []ended
 }
 
 func runStorms() error {
@@ -237,11 +246,19 @@ func (s *storms) start() error {
 }
 
 func (s *storms) kill() error {
+	from := boottime()
 	if err := s.loader.Process.Kill(); err != nil {
 		return err
 	}
 	_ = s.loader.Wait() // It was killed.
+	status := uint32(s.loader.ProcessState.Sys().(syscall.WaitStatus))
+	s.killed = append(s.killed, ended{s.loader.Process.Pid, status, from, boottime()})
 	return nil
+}
+
+func (s *storms) compare(name string, all []ended, lost uint64) {
+	s.reader.compare(name, append(all, s.killed...), lost)
+	s.killed = nil
 }
 
 func (s *storms) whileRead() error {
@@ -249,9 +266,10 @@ func (s *storms) whileRead() error {
 		return err
 	}
 	s.reader.settle()
+	s.reader.forget()
 	lost := s.reader.lost
 	all, err := terminate(flood, 0)
-	s.reader.compare("with a reader", all, lost)
+	s.compare("with a reader", all, lost)
 	return err
 }
 
@@ -263,7 +281,7 @@ func (s *storms) withoutReader() error {
 	if err := errors.Join(err, s.kill(), s.start(), s.reader.connect()); err != nil {
 		return err
 	}
-	s.reader.compare("without a reader, then the loader is killed", all, lost)
+	s.compare("without a reader, then the loader is killed", all, lost)
 	return nil
 }
 
@@ -273,7 +291,7 @@ func (s *storms) killedWhileRead() error {
 	if err != nil {
 		return err
 	}
-	s.reader.compare("the loader is killed while it is read", all, lost)
+	s.compare("the loader is killed while it is read", all, lost)
 	return nil
 }
 
@@ -284,7 +302,7 @@ func (s *storms) killedWithoutReader() error {
 	if err := errors.Join(err, s.reader.connect()); err != nil {
 		return err
 	}
-	s.reader.compare("the loader is killed without a reader", all, lost)
+	s.compare("the loader is killed without a reader", all, lost)
 	return nil
 }
 
