@@ -169,9 +169,7 @@ func runAll() error {
 		time.Sleep(settle / 10)
 	}
 	if r.Storms {
-		loader.Process.Kill()
-		loader.Wait()
-		if err := runStorms(); err != nil {
+		if err := runStorms(loader); err != nil {
 			return fmt.Errorf("run the storms: %w", err)
 		}
 	}

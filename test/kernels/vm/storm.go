@@ -162,14 +162,6 @@ func (r *reader) settle() {
 	}
 }
 
-// forget is for what came before the first storm.
-func (r *reader) forget() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	clear(r.statuses)
-	r.gaps = nil
-}
-
 // compare emits what became of the terminations. lost: what was counted before them.
 func (r *reader) compare(name string, all []ended, lost uint64) {
 	r.settle()
@@ -218,9 +210,10 @@ type storms struct {
 	killed []ended
 }
 
-func runStorms() error {
-	s := storms{reader: reader{statuses: map[process]uint32{}}}
-	if err := s.start(); err != nil {
+// runStorms kills the loader of the machine, and starts its own.
+func runStorms(loader *exec.Cmd) error {
+	s := storms{loader: loader, reader: reader{statuses: map[process]uint32{}}}
+	if err := errors.Join(s.kill(), s.start()); err != nil {
 		return err
 	}
 	for _, run := range []func() error{s.whileRead, s.withoutReader, s.killedWhileRead, s.killedWithoutReader} {
@@ -266,7 +259,6 @@ func (s *storms) whileRead() error {
 		return err
 	}
 	s.reader.settle()
-	s.reader.forget()
 	lost := s.reader.lost
 	all, err := terminate(flood, 0)
 	s.compare("with a reader", all, lost)
