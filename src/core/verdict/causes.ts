@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rules that decide the cause of a termination by a signal, as one ordered table. Based on docs/kernel-facts.md section 3 and
 // kernel/signal.c. Two principles: a task is named as the sender only if it made the call; `unknown` is better than a wrong name.
-import { codeLabel, faultEvidence, whileRunning } from './evidence.ts';
-import { FAULTS, type Facts } from './facts.ts';
+import { codeLabel, faultEvidence, requestEvidence, whileRunning } from './evidence.ts';
+import type { Facts } from './facts.ts';
 import * as frames from './frames.ts';
 import { callEvidence, callPrefix, taskLabel } from './labels.ts';
 import { notificationEvidence, notificationOf } from './notification.ts';
 import { isRaisedInOwnCall, RERAISE_NS } from './origin.ts';
 import {
+  FAULTS,
   SI_KERNEL,
   SI_TIMER,
   SIGABRT,
@@ -226,6 +227,16 @@ const RULES: readonly CauseRule[] = [
     cause: 'abort',
     when: ({ signo, origin }) => signo === SIGABRT && origin === 'self',
     evidence: ({ signal }) => [`SIGABRT sent by one of its own threads, ${codeLabel(signal)}`],
+  },
+  {
+    // Java and Ruby report a SIGSEGV of anyone as a bug of theirs.
+    name: 'its handler of a signal of another process aborted',
+    cause: 'abort',
+    when: ({ signo, signal, raisedAgain }) => raisedAgain && signo === SIGABRT && signal?.signo !== SIGABRT,
+    evidence: ({ death, signo, signal, origin }) => [
+      ...(signal === null ? [] : [requestEvidence({ signal, origin }, death, signo)]),
+      'the process itself then raised SIGABRT',
+    ],
   },
   {
     name: 'it sent the signal to itself',

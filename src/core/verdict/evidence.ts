@@ -40,7 +40,7 @@ export function otherEvidence(death: Death, signo: number, cause: Cause, request
   return lines;
 }
 
-function requestEvidence({ signal, origin }: Request, death: Death, signo: number): string {
+export function requestEvidence({ signal, origin }: Request, death: Death, signo: number): string {
   const what = notificationOf(signal);
   const kernel = ` from the kernel${what === null ? '' : ` (${what})`}`;
   const by = { process: ` from ${taskLabel(signal)}`, self: ' from itself', kernel, unknown: '' }[origin];

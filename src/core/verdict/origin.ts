@@ -4,7 +4,7 @@
 import type { Actor, Death, Signal } from '../wire/event.ts';
 import { callThatSent, isCodeOfCall } from './calls.ts';
 import { HANGUP, has } from './frames.ts';
-import { SIGQUIT, STOP_REQUESTS, TERMINATION_REQUESTS } from './signals.ts';
+import { FAULTS, SIGABRT, SIGQUIT, STOP_REQUESTS, TERMINATION_REQUESTS } from './signals.ts';
 import type { SenderKind } from './verdict.ts';
 
 /**
@@ -34,12 +34,18 @@ export function originOf(signal: Signal, death: Death): SenderKind {
 
 /**
  * For a signal that the process sent to itself: whether a handler cleaned up and then raised the same signal with the default action
- * (Go, Node.js, shells; recommended by the glibc manual). The cause is then the request that the handler received.
+ * (Go, Node.js, shells; recommended by the glibc manual), or aborted because of it. The cause is then the request that the handler received.
  */
 export function isRaisedAgain(signal: Signal, death: Death): boolean {
   const { request, handled_fault: fault } = death;
-  if (request === null || request.signo !== signal.signo || !wasHandled(request, signal.time_ns)) return false;
-  return fault?.signo !== signal.signo || fault.time_ns <= request.time_ns; // otherwise a later fault is the cause
+  if (request === null || !wasHandled(request, signal.time_ns)) return false;
+  if (request.signo !== signal.signo && !mayAbortAt(request, signal, death)) return false;
+  return fault?.signo !== request.signo || fault.time_ns <= request.time_ns; // otherwise a later fault is the cause
+}
+
+/** Handlers of crashes take a signal of another process for a fault. */
+function mayAbortAt(request: Signal, { signo }: Signal, death: Death): boolean {
+  return signo === SIGABRT && FAULTS.has(request.signo) && originOf(request, death) === 'process';
 }
 
 /** Java virtual machines print their threads on SIGQUIT, and go on. */

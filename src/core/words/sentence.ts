@@ -121,7 +121,9 @@ function partsOf(verdict: Verdict, victim: Named, labels: Labels, meaning: strin
     case 'fault':
       return { what: `crashed with ${signal}${faultDetail(verdict, victim)}` };
     case 'abort':
-      return { what: `aborted (${signal})${inThread(verdict, victim)}` };
+      return verdict.disposition === 'handled'
+        ? { what: `aborted (${signal})`, reason: afterRequest(verdict, labels) }
+        : { what: `aborted (${signal})${inThread(verdict, victim)}` };
     case 'self_signal':
       return { what: `terminated itself with ${signal}` };
     case 'killed':

@@ -7,7 +7,7 @@ import { classify } from '../../../src/core/verdict/classify.ts';
 import { SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP } from '../../../src/core/verdict/signals.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
 import { ABORT, aborted, crash, faulted, frames, mapping } from '../../support/crashes.ts';
-import { fault, killedBy, signal } from '../../support/deadly.ts';
+import { fault, itself, killedBy, signal } from '../../support/deadly.ts';
 
 const reportOf = (death: Death) => crashReport(death, classify(death), 'redacted');
 const explained = (death: Death) => {
@@ -868,11 +868,14 @@ it('a termination without a crash has no report', () => {
   expect(reportOf(killedBy(9, { crash: crash() }))).toBeNull();
 });
 
-it('SIGABRT from a watchdog: the stack is what the process did, and explains nothing', () => {
-  const death = killedBy(6, {
-    signal: signal(6),
-    crash: crash({ signo: 6, frames: frames('epoll_wait@libc', 'loop') }),
-  });
+it.each([
+  ['SIGABRT from a watchdog', { signal: signal(6) }],
+  [
+    'SIGSEGV from another process, whose handler aborts',
+    { signal: signal(6, { code: -6, sender: itself() }), request: signal(11, { action: 'handled', committed: false }) },
+  ],
+])('%s: the stack is what the process did, and explains nothing', (_, sent) => {
+  const death = killedBy(6, { ...sent, crash: crash({ signo: 6, frames: frames('epoll_wait@libc', 'loop') }) });
   expect(reportOf(death)).toMatchObject({
     reason: null,
     words: null,

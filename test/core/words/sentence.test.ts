@@ -82,6 +82,13 @@ it.each<[Death, string]>([
   ],
   [killedBy(6, { signal: signal(6, { code: -6, sender: itself() }) }), 'aborted (SIGABRT), after 3.0 s.'],
   [
+    killedBy(6, {
+      signal: signal(6, { code: -6, sender: itself() }),
+      request: signal(11, { action: 'handled', committed: false }),
+    }),
+    'aborted (SIGABRT) after 3.0 s, 1 ms after it handled SIGSEGV, sent by bash (pid 99, alice) ← sshd ← systemd.',
+  ],
+  [
     killedBy(10, { signal: signal(10, { code: -6, sender: itself() }) }),
     'terminated itself with SIGUSR1, after 3.0 s.',
   ],
