@@ -118,7 +118,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const ask = () => (isReported ? requesterOf(death, verdict, identities, about) : null);
   const { match, isMember, requester } = joinIncident(one, isReported, ask, circumstances);
   // What one act terminated is no loop.
-  const inLoop = isMember ? null : loopMember(death, verdict, victim, candidate, rule, uid);
+  const inLoop = isMember ? null : loopMember(death, verdict, victim, candidate, rule, uid, argumentsMode);
   const { loop, isCounted } = joinLoop(inLoop, isReported, circumstances);
   const hasRecord = isReported && !isMember && !isCounted && !loops.add(candidate, nowMs);
   const reader = brokenPipe(death, verdict) ? endings.readerOf(death.process, death.time_ns) : null;
