@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bounded memories of earlier terminations: which were seen (to drop duplicates), the latest ones, and how often each service terminated
 // recently. Time is an argument.
+import type { Identity } from '../identity/identity.ts';
 import { Displaced, FairMap, type OriginKey } from '../shares.ts';
 import type { Actor, Victim } from '../wire/event.ts';
 
@@ -57,6 +58,7 @@ const ENDINGS_MAX = 1024;
 export interface Ending {
   readonly name: string;
   readonly pid: number;
+  readonly program: Pick<Identity, 'name' | 'program' | 'executable' | 'executableName'>;
   /** CLOCK_BOOTTIME. */
   readonly timeNs: bigint;
   /** null: it has no record of its own. */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rules that decide the cause of a termination by a signal, as one ordered table. Based on docs/kernel-facts.md section 3 and
 // kernel/signal.c. Two principles: a task is named as the sender only if it made the call; `unknown` is better than a wrong name.
+import type { Death, Signal } from '../wire/event.ts';
 import { codeLabel, faultEvidence, requestEvidence, whileRunning } from './evidence.ts';
 import type { Facts } from './facts.ts';
 import * as frames from './frames.ts';
+import { kernelReason } from './kernel-reason.ts';
 import { callEvidence, callPrefix, taskLabel } from './labels.ts';
 import { notificationEvidence, notificationOf } from './notification.ts';
 import { isRaisedInOwnCall, RERAISE_NS } from './origin.ts';
@@ -263,9 +265,7 @@ const RULES: readonly CauseRule[] = [
     evidence: ({ signo, signal, death }) => [
       `${signalName(signo)} from the kernel, ${codeLabel(signal)}`,
       ...(signo === SIGKILL && !death.oom_victim ? ['it was not marked as an out-of-memory victim'] : []),
-      ...(signal !== null && notificationOf(signal) !== null
-        ? notificationEvidence(signal, death)
-        : [whileRunning(signal, 'not necessarily the sender')]),
+      ...(signal === null ? [] : kernelEvidence(signal, death)),
     ],
   },
   {
@@ -302,6 +302,12 @@ const RULES: readonly CauseRule[] = [
           ],
   },
 ];
+
+function kernelEvidence(signal: Signal, death: Death): string[] {
+  if (notificationOf(signal) !== null) return notificationEvidence(signal, death);
+  const reason = kernelReason(signal);
+  return [reason ?? whileRunning(signal, 'not necessarily the sender')];
+}
 
 /** The first rule that holds. */
 export function causeOf(facts: Facts): CauseRule {

@@ -258,7 +258,7 @@ describe('each rule says what led to the cause', () => {
       [
         'SIGKILL from the kernel, SI_KERNEL',
         'it was not marked as an out-of-memory victim',
-        'generated while parent (pid 7) was running: not necessarily the sender',
+        'its tracer, parent (pid 7), terminated (PTRACE_O_EXITKILL)',
         'kernel stack of the signal: exit_ptrace',
       ],
     ],
