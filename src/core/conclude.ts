@@ -156,10 +156,10 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
 
 /** What a later restart needs to know of the termination. */
 function reportedOf(
-  { process: { exe, args } }: Death,
+  { process: { exe, args, cgroup } }: Death,
   known: Omit<Reported, 'victim' | 'resource'> & { readonly resource: Attributes },
 ): Reported {
-  return { ...known, victim: { exe, args }, resource: resourceValue(known.resource) };
+  return { ...known, victim: { exe, args, cgroup }, resource: resourceValue(known.resource) };
 }
 
 /** Which command asked for it, and why systemd carried it out. */
