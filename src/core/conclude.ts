@@ -99,7 +99,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   if (!seen.add(uid)) return { kind: 'duplicate' };
 
   const verdict = classify(argumentsMode === 'off' ? withoutArguments(death) : death);
-  const identities = withTrigger(identify(death, verdict, host, argumentsMode), verdict, endings);
+  const identities = endings.named(identify(death, verdict, host, argumentsMode), verdict);
   const { victim } = identities;
   const origin = originOf(death);
   const isGraceful = verdict.cause === 'graceful_stop';
@@ -245,13 +245,6 @@ function endingOf(death: Death, verdict: Verdict, identities: Identities, uid: s
   const { name, pid, program, executable, executableName } = identities.victim;
   const named = { name, program, executable, executableName };
   return { name, pid, program: named, timeNs: death.time_ns, uid, words: ending(verdict, identities) };
-}
-
-/** A process that terminates has no executable any more when the kernel sends signals for it. Its own termination had one. */
-function withTrigger(identities: Identities, { trigger: task }: Verdict, endings: Endings): Identities {
-  const { trigger } = identities;
-  const before = task === null || trigger?.executable !== null ? null : endings.of(task.task);
-  return trigger === null || before === null ? identities : { ...identities, trigger: { ...trigger, ...before.program } };
 }
 
 /** Whether SIGPIPE came from a write to its standard output, as far as the pipe shows that: it has no reader. */

@@ -111,7 +111,8 @@ const ABORTS: readonly AbortRow[] = [
   {
     reason: 'out_of_memory',
     words: 'an allocation failed (Rust)',
-    functions: /^(?:alloc::alloc::handle_alloc_error|std::alloc::rust_oom|(?:__rustc::)?__rust_alloc_error_handler|__rdl_oom)/,
+    functions:
+      /^(?:alloc::alloc::handle_alloc_error|std::alloc::rust_oom|(?:__rustc::)?__rust_alloc_error_handler|__rdl_oom)/,
   },
   {
     reason: 'panic',

@@ -40,9 +40,7 @@ export function roleOf(
     sibling: isSame && sender.ancestors[0]?.pid === victim.parentPid,
   };
   const { role, shutsDown = false, stops = [] } = profession;
-  const stop = stops.find(
-    ({ whom, signals }) => (signals.length === 0 || signals.includes(signo)) && isOne[whom],
-  );
+  const stop = stops.find(({ whom, signals }) => (signals.length === 0 || signals.includes(signo)) && isOne[whom]);
   return { role, stop: stop ?? null, shutsDown };
 }
 

@@ -136,7 +136,14 @@ function deedOf(death: Death, verdict: Verdict, { sender, victim, role }: Identi
       return ask.kind === 'init' || request.process.uts_hostname === hostname;
     };
     const carrierUid = victim.user.uid;
-    return { by: victim, carrierUid, carriers: insideOut('systemd', victim, victim), carrierStartNs, atNs: death.time_ns, isFor };
+    return {
+      by: victim,
+      carrierUid,
+      carriers: insideOut('systemd', victim, victim),
+      carrierStartNs,
+      atNs: death.time_ns,
+      isFor,
+    };
   }
   if (sender === null || verdict.sender === null || verdict.signal === null) return null;
   const atNs = firstSignal(verdict.signal, death.request).time_ns;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rules that decide the cause of a termination by a signal, as one ordered table. Based on docs/kernel-facts.md section 3 and
 // kernel/signal.c. Two principles: a task is named as the sender only if it made the call; `unknown` is better than a wrong name.
-import type { Death, Signal } from '../wire/event.ts';
-import { codeLabel, faultEvidence, requestEvidence, whileRunning } from './evidence.ts';
+import { abortEvidence, codeLabel, faultEvidence, whileRunning } from './evidence.ts';
 import type { Facts } from './facts.ts';
 import * as frames from './frames.ts';
-import { kernelReason } from './kernel-reason.ts';
+import { kernelEvidence } from './kernel-reason.ts';
 import { callEvidence, callPrefix, taskLabel } from './labels.ts';
-import { notificationEvidence, notificationOf } from './notification.ts';
+import { notificationOf } from './notification.ts';
 import { isRaisedInOwnCall, RERAISE_NS } from './origin.ts';
 import {
   FAULTS,
@@ -231,14 +230,10 @@ const RULES: readonly CauseRule[] = [
     evidence: ({ signal }) => [`SIGABRT sent by one of its own threads, ${codeLabel(signal)}`],
   },
   {
-    // Java and Ruby report a SIGSEGV of anyone as a bug of theirs.
     name: 'its handler of a signal of another process aborted',
     cause: 'abort',
     when: ({ signo, signal, raisedAgain }) => raisedAgain && signo === SIGABRT && signal?.signo !== SIGABRT,
-    evidence: ({ death, signo, signal, origin }) => [
-      ...(signal === null ? [] : [requestEvidence({ signal, origin }, death, signo)]),
-      'the process itself then raised SIGABRT',
-    ],
+    evidence: abortEvidence,
   },
   {
     name: 'it sent the signal to itself',
@@ -262,11 +257,7 @@ const RULES: readonly CauseRule[] = [
     name: 'the kernel sent it for another reason',
     cause: 'kernel',
     when: ({ origin }) => origin === 'kernel',
-    evidence: ({ signo, signal, death }) => [
-      `${signalName(signo)} from the kernel, ${codeLabel(signal)}`,
-      ...(signo === SIGKILL && !death.oom_victim ? ['it was not marked as an out-of-memory victim'] : []),
-      ...(signal === null ? [] : kernelEvidence(signal, death)),
-    ],
+    evidence: kernelEvidence,
   },
   {
     // Without a recorded signal, the number suffices only if the cause names no sender. In practice, only a write raises SIGPIPE.
@@ -302,12 +293,6 @@ const RULES: readonly CauseRule[] = [
           ],
   },
 ];
-
-function kernelEvidence(signal: Signal, death: Death): string[] {
-  if (notificationOf(signal) !== null) return notificationEvidence(signal, death);
-  const reason = kernelReason(signal);
-  return [reason ?? whileRunning(signal, 'not necessarily the sender')];
-}
 
 /** The first rule that holds. */
 export function causeOf(facts: Facts): CauseRule {

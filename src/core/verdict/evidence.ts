@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts that led to a cause, as text, so that a reader can check the verdict. causes.ts chooses among them.
 import type { Death, Fault, Signal } from '../wire/event.ts';
+import type { Facts } from './facts.ts';
 import { shownFrame } from './frames.ts';
 import { taskLabel } from './labels.ts';
 import { notificationOf } from './notification.ts';
@@ -40,7 +41,13 @@ export function otherEvidence(death: Death, signo: number, cause: Cause, request
   return lines;
 }
 
-export function requestEvidence({ signal, origin }: Request, death: Death, signo: number): string {
+/** The process aborted in the handler of a signal: Java and Ruby report a SIGSEGV of anyone as a bug of theirs. */
+export function abortEvidence({ death, signo, signal, origin }: Facts): string[] {
+  const handled = signal === null ? [] : [requestEvidence({ signal, origin }, death, signo)];
+  return [...handled, 'the process itself then raised SIGABRT'];
+}
+
+function requestEvidence({ signal, origin }: Request, death: Death, signo: number): string {
   const what = notificationOf(signal);
   const kernel = ` from the kernel${what === null ? '' : ` (${what})`}`;
   const by = { process: ` from ${taskLabel(signal)}`, self: ' from itself', kernel, unknown: '' }[origin];

@@ -701,7 +701,12 @@ describe('an abort', () => {
     ],
     [
       'Rust: an Index of the program',
-      [...panicked, 'core::panicking::panic_bounds_check', '<p::Grid as core::ops::index::Index<usize>>::index', 'p::main'],
+      [
+        ...panicked,
+        'core::panicking::panic_bounds_check',
+        '<p::Grid as core::ops::index::Index<usize>>::index',
+        'p::main',
+      ],
       'Rust panic (index out of bounds)',
       '<p::Grid as core::ops::index::Index<usize>>::index',
     ],

@@ -92,9 +92,16 @@ describe('an application server that stops its own worker', () => {
 
   it('or has another worker stop it: pg_terminate_backend', () => {
     const [exe, comm] = ['/usr/lib/postgresql/15/bin/postgres', 'postgres'];
-    const sender = actor({ pid: 98, exe, comm, args: ['postgres: app db [local] SELECT'], ancestors: [{ pid: PARENT, comm }] });
+    const sender = actor({
+      pid: 98,
+      exe,
+      comm,
+      args: ['postgres: app db [local] SELECT'],
+      ancestors: [{ pid: PARENT, comm }],
+    });
     const request = signal(15, { sender, action: 'handled', committed: false });
-    const of = (parent_pid: number) => recordOf(exitedWith(1, { process: victim({ exe, comm, parent_pid }), request })).body;
+    const of = (parent_pid: number) =>
+      recordOf(exitedWith(1, { process: victim({ exe, comm, parent_pid }), request })).body;
     expect(of(PARENT)).toMatch(/: another worker of its own master stopped it \(pg_terminate_backend\?\)\.$/);
     expect(of(1)).not.toContain('pg_terminate_backend');
   });

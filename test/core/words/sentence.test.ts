@@ -141,7 +141,9 @@ it.each<[Death, string]>([
   ],
   [killedBy(9, { signal: kernelSignal(9) }), 'was killed by SIGKILL from the kernel, after 3.0 s.'],
   [
-    killedBy(9, { signal: kernelSignal(9, ['exit_ptrace'], { sender: actor({ comm: 'gdb', exe: null, exiting: true }) }) }),
+    killedBy(9, {
+      signal: kernelSignal(9, ['exit_ptrace'], { sender: actor({ comm: 'gdb', exe: null, exiting: true }) }),
+    }),
     'was killed by SIGKILL from the kernel after 3.0 s: its tracer, gdb (pid 99), terminated (PTRACE_O_EXITKILL).',
   ],
   [
