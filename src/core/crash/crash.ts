@@ -48,7 +48,7 @@ const PROBLEMS_MAX = 3;
 /** null: it did not crash, and has no stack. */
 export function crashReport(death: Death, verdict: Verdict, mode: ArgumentsMode): CrashReport | null {
   const { crash } = death;
-  if (!CRASHES.has(verdict.cause)) return withoutCrash(death, verdict);
+  if (!CRASHES.has(verdict.cause) || verdict.senderKind === 'process') return withoutCrash(death, verdict);
   const facts = crashFacts(death, verdict);
   const explanation = explainCrash(facts, verdict);
   const message = crash === null || verdict.cause !== 'abort' ? null : messageOf(crash, mode);

@@ -105,6 +105,9 @@ function scriptOf(
   title: string | null,
 ): Found | null {
   if (title !== null) return fromTitle(interpreter, file, comm, title);
+  // The arguments of an ancestor are those of its start. It may have had a title since.
+  const titled = TITLED.test(comm) ? nameOfTitle(comm) : null;
+  if (titled !== null && !isNameOf(interpreter, titled)) return named(titled);
   // The kernel names a process that is started by the first line of its script after the script.
   if (args === null) return isNameOf(interpreter, comm) ? null : named(nameOfComm(comm));
   return fromArguments(interpreter, file, comm, args);

@@ -5,6 +5,7 @@
 import type { Identities, Identity } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
 import { shownName } from '../naming/program.ts';
+import { kernelReason } from '../verdict/kernel-reason.ts';
 import { notificationOf } from '../verdict/notification.ts';
 import { SIGINT, SIGQUIT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import { sessionLabel } from '../verdict/trigger.ts';
@@ -121,7 +122,9 @@ function partsOf(verdict: Verdict, victim: Named, labels: Labels, meaning: strin
     case 'fault':
       return { what: `crashed with ${signal}${faultDetail(verdict, victim)}` };
     case 'abort':
-      return { what: `aborted (${signal})${inThread(verdict, victim)}` };
+      return verdict.disposition === 'handled'
+        ? { what: `aborted (${signal})`, reason: afterRequest(verdict, labels) }
+        : { what: `aborted (${signal})${inThread(verdict, victim)}` };
     case 'self_signal':
       return { what: `terminated itself with ${signal}` };
     case 'killed':
@@ -157,7 +160,7 @@ function partsOf(verdict: Verdict, victim: Named, labels: Labels, meaning: strin
     case 'kernel':
       return kernelParts(verdict, signal);
     case 'unknown':
-      return { what: `was killed by ${signal}`, reason: '; the sender is not known' };
+      return { what: `was killed by ${signal}`, reason: `; the sender is not known${tracerLabel(verdict)}` };
   }
 }
 
@@ -193,10 +196,15 @@ function actLabel({ cause, trigger }: Verdict, name: string | null): string {
   }
 }
 
+/** ptrace(2) delivers a signal without sending one (ptrace_signal() in kernel/signal.c). */
+function tracerLabel({ traced, signal }: Verdict): string {
+  return traced && signal === null ? ': a tracer was attached, and may have given it the signal' : '';
+}
+
 function kernelParts({ signal }: Verdict, name: string): Parts {
   const what = `was killed by ${name} from the kernel`;
-  const notification = signal === null ? null : notificationOf(signal);
-  return notification === null ? { what } : { what, reason: `: ${notification}` };
+  const reason = signal === null ? null : (notificationOf(signal) ?? kernelReason(signal));
+  return reason === null ? { what } : { what, reason: `: ${reason}` };
 }
 
 function exitParts(verdict: Verdict, labels: Labels, meaning: string | null): Parts {
