@@ -74,6 +74,21 @@ describe('/metrics', () => {
     expect(text).toMatch(/^target_info\{.*service_name="whodunit".*service_version="/m);
   });
 
+  it.each([
+    ['of an executable', victim({ exe: '/tmp/a\u001b[2J\u009b2J\u202eb', args: ['a'], cgroup: '/' })],
+    [
+      'of a unit of a user',
+      victim({ cgroup: '/user.slice/user-1000.slice/user@1000.service/app.slice/a\u001b[2J\u202eb.service' }),
+    ],
+    ['that is claimed', victim({ env: { OTEL_SERVICE_NAME: 'a\u001b[2J\u2028\u202eb' } })],
+  ])('controls no terminal by a name %s', async (_, process) => {
+    const death = killedBy(9, { signal: signal(9), process });
+    page.terminated(resourceOfVictim(death), classify(death), ORIGIN);
+    const { text } = await ask();
+    expect(text).toContain('terminations_total{');
+    expect(text).not.toMatch(/[^\P{C}\n]|[\u2028\u2029]/u);
+  });
+
   it('has units in names, as Prometheus has them for OTLP', async () => {
     page.delivered(0.2);
     const { text } = await ask();
