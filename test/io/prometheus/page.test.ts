@@ -122,6 +122,24 @@ describe('/metrics', () => {
     expect(await lines('whodunit_process_terminations_total')).toEqual([expect.stringMatching(/ 2$/)]);
   });
 
+  it('is made once for requests at the same time, and rarely if it takes long', async () => {
+    let collections = 0;
+    server.close();
+    const busy = (): Observed => {
+      collections += 1;
+      for (const end = performance.now() + 100; performance.now() < end; );
+      return observed;
+    };
+    page = new MetricsPage({ address: ADDRESS, host, intervalMs: 0, observe: busy });
+    server = await servePage(ADDRESS, page);
+    ({ port } = server.address() as AddressInfo);
+    const many = await Promise.all(Array.from({ length: 40 }, () => ask()));
+    const perPage = collections;
+    expect(new Set(many.map(({ text }) => text)).size).toBe(1);
+    await ask();
+    expect([collections, many[0]?.status]).toEqual([perPage, 200]);
+  });
+
   it('says when it was last asked for', async () => {
     expect(page.snapshot().lastMs).toBeNull();
     await ask();
