@@ -29,13 +29,13 @@ interface Exchange {
   response: IncomingMessage | null;
   /** That answer is a web page. */
   isPage: boolean;
-  /** How long an answer may take from its first byte to its last. */
-  readonly answerMs: number;
+  /** The longest that a request and its answer may take. */
+  readonly limitMs: number;
   partial: PartialSuccess | null;
 }
 
-/** The exporters only wait for the next byte of an answer, which may come again and again. */
-const ANSWER_MS = 10_000;
+/** The timeout of the exporters (OTEL_EXPORTER_OTLP_TIMEOUT) is only for the next byte, which may come again and again. */
+const LIMIT_MS = 60_000;
 const LATE = Object.assign(new Error('the answer did not end in time'), { code: 'ETIMEDOUT' });
 
 const exchanges = new AsyncLocalStorage<Exchange>();
@@ -45,6 +45,8 @@ subscribe('http.client.request.created', (message) => {
   const exchange = exchanges.getStore();
   if (exchange === undefined) return;
   const { request } = message as { request: ClientRequest };
+  const timer = setTimeout(() => (exchange.response ?? request).destroy(LATE), exchange.limitMs);
+  request.once('close', () => clearTimeout(timer));
   // The exporter tries again: the answer to its last attempt counts.
   [exchange.http, exchange.response] = [null, null];
   request.once('response', (response: IncomingMessage) => {
@@ -52,14 +54,12 @@ subscribe('http.client.request.created', (message) => {
     exchange.http = { status: statusCode, retryAfter: headers['retry-after'], text: statusMessage };
     exchange.isPage = /^(?:text\/html|application\/xhtml\+xml)\b/i.test(headers['content-type'] ?? '');
     exchange.response = response;
-    const timer = setTimeout(() => response.destroy(LATE), exchange.answerMs);
-    response.once('close', () => clearTimeout(timer));
   });
 });
 
 /** Calls `start`, which passes items to an exporter, and resolves with the outcome. Never rejects. Exports may overlap. */
-export async function exportOnce(start: (done: Done) => void, answerMs = ANSWER_MS): Promise<Outcome> {
-  const exchange: Exchange = { http: null, response: null, isPage: false, answerMs, partial: null };
+export async function exportOnce(start: (done: Done) => void, limitMs = LIMIT_MS): Promise<Outcome> {
+  const exchange: Exchange = { http: null, response: null, isPage: false, limitMs, partial: null };
   try {
     const error = await exchanges.run(
       exchange,

@@ -49,7 +49,8 @@ afterEach(() => {
   server.close();
 });
 
-const exporting = (exporter: LogRecordExporter): Promise<Outcome> => exportOnce((done) => exporter.export([], done));
+const exporting = (exporter: LogRecordExporter, limitMs?: number): Promise<Outcome> =>
+  exportOnce((done) => exporter.export([], done), limitMs);
 
 describe('an answer', () => {
   it('is assigned to its export: four exporters to one path at once, over keep-alive connections', async () => {
@@ -150,8 +151,8 @@ describe('an answer', () => {
         const drip = setInterval(() => response.write(' '), 50);
         response.on('close', () => clearInterval(drip));
       };
-      const exporter = new OTLPLogExporter({ url: `${url}/v1/logs`, timeoutMillis: 300 });
-      const outcome = await exportOnce((done) => exporter.export([], done), 500);
+      const exporter = new OTLPLogExporter({ url: `${url}/v1/logs`, timeoutMillis: 5_000 });
+      const outcome = await exporting(exporter, 500);
       expect(outcome).toMatchObject({
         kind: 'retryable',
         sent: true,
@@ -159,6 +160,19 @@ describe('an answer', () => {
       });
     },
   );
+
+  it.each([
+    ['the status', 'HTTP/1.1 200 '],
+    ['headers', 'HTTP/1.1 200 OK\r\nContent-Type: '],
+  ])('of which %s come byte by byte, and never end, is given up after a while', async (_, begins) => {
+    respond = ({ socket }) => {
+      socket.write(begins);
+      const drip = setInterval(() => socket.write('x'), 50);
+      socket.on('close', () => clearInterval(drip));
+    };
+    const outcome = await exporting(new OTLPLogExporter({ url: `${url}/v1/logs`, timeoutMillis: 5_000 }), 500);
+    expect(outcome).toMatchObject({ kind: 'retryable', status: { kind: 'unreached' } });
+  });
 
   it('that says yes and breaks off is none', async () => {
     respond = (_, response) => {
