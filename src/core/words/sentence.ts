@@ -11,6 +11,7 @@ import { SIGINT, SIGQUIT, signalName, TERMINATION_REQUESTS } from '../verdict/si
 import { sessionLabel } from '../verdict/trigger.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import { containerLabel, faultLabel } from './labels.ts';
+import { quotedName, quotedText } from './quoted.ts';
 import { signalClause } from './signal-meanings.ts';
 import { duration, size } from './units.ts';
 
@@ -172,7 +173,7 @@ function meaningOf({ signo, cause }: Verdict): Pick<Parts, 'reason'> {
 
 /** A cause that has a reason of its own keeps it: the place follows. */
 function withCrash({ what, reason }: Parts, crash: CrashClause | null): Parts {
-  const clauses = [...(reason ? [] : [crash?.words]), crash?.place == null ? null : `in ${crash.place}`];
+  const clauses = [...(reason ? [] : [crash?.words]), crash?.place == null ? null : `in ${quotedText(crash.place)}`];
   const text = clauses.filter((clause) => clause != null).join(', ');
   if (text === '') return reason === undefined ? { what } : { what, reason };
   return { what, reason: reason ? `${reason}, ${text}` : `: ${text}` };
@@ -244,7 +245,7 @@ function oomReason({ oom, oomScope, trigger, signal }: Verdict, victim: Named, a
     self && oomScope !== 'unknown' ? `${had}${had === '' ? '; it' : ''} and asked for more` : `${asked}${had}`;
   if (oomScope === 'host') return `: the machine ran out of memory${more}`;
   if (oomScope !== 'cgroup') return '';
-  const where = oom?.cgroup == null ? 'its cgroup' : `cgroup ${oom.cgroup}`;
+  const where = oom?.cgroup == null ? 'its cgroup' : `cgroup ${quotedName(oom.cgroup)}`;
   const limit = oom?.limit == null ? 'its memory limit' : `its limit of ${size(oom.limit)}`;
   return `: ${where} reached ${limit}${more}`;
 }
