@@ -3,6 +3,7 @@
 import type { Config } from './cli.ts';
 import type { Target } from './core/delivery/target.ts';
 import type { Death } from './core/wire/event.ts';
+import { visibleJson } from './core/words/visible.ts';
 import { NO_EFFECTS } from './effects.ts';
 import { examine, renderFindings } from './io/doctor/doctor.ts';
 import { renderStep } from './io/doctor/step.ts';
@@ -22,7 +23,7 @@ type DoctorConfig = Extract<Config, { command: 'doctor' }>;
 export async function doctor(config: DoctorConfig, log: Log): Promise<number> {
   const sender = config.logs && (await startSender(config.logs, log));
   const findings = await examine({ ...config, askLogs: sender && (() => sender.send([])) });
-  await print(config.output === 'json' ? `${JSON.stringify(findings)}\n` : renderFindings(findings));
+  await print(config.output === 'json' ? `${visibleJson(findings)}\n` : renderFindings(findings));
   return findings.some(({ level }) => level === 'bad') ? 1 : 0;
 }
 
@@ -44,7 +45,7 @@ export async function testTermination(config: DoctorConfig, clock: Clock, log: L
   let broken = false;
   const send = sender && ((record: Uint8Array) => sender.send([record]));
   for await (const step of followTermination({ ...config, buildRecord, send })) {
-    await print(config.output === 'json' ? `${JSON.stringify(step)}\n` : renderStep(step));
+    await print(config.output === 'json' ? `${visibleJson(step)}\n` : renderStep(step));
     broken ||= step.broken;
   }
   return broken ? 1 : 0;

@@ -218,7 +218,7 @@ export function handleTermination(
  */
 export function handleRestart(pipeline: Pipeline, restart: Restart, bootId: string): Item | null {
   const { settings, state, clock } = pipeline;
-  const isInLoop = state.restartLoops.restarted(comebackOf(restart), clock.steadyMs());
+  const isInLoop = state.restartLoops.restarted(comebackOf(restart, settings.arguments), clock.steadyMs());
   const death = state.restarts.take(restart, bootId);
   const timeNs = restart.time_ns + restart.clock_offset_ns;
   if (death === null || isInLoop) return null;

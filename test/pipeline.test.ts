@@ -499,7 +499,7 @@ describe('a parent whose child follows it', () => {
     const before = handleMessage(pipeline, killed, BOOT);
     const { body, attributes } = readRecord(handleMessage(pipeline, child(parent), BOOT)?.record as Uint8Array);
     expect(body).toMatch(
-      /: its parent, bash \(pid 1, .*\).*, terminated \(PR_SET_PDEATHSIG\); it was killed by SIGKILL, sent by bash \(pid 99, .*\.$/,
+      /: its parent, sleep \(pid 1, .*\).*, terminated \(PR_SET_PDEATHSIG\); it was killed by SIGKILL, sent by bash \(pid 99, .*\.$/,
     );
     expect([attributes['whodunit.trigger.pid'], attributes['whodunit.trigger.termination.uid']]).toEqual([
       1,

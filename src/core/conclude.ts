@@ -99,7 +99,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   if (!seen.add(uid)) return { kind: 'duplicate' };
 
   const verdict = classify(argumentsMode === 'off' ? withoutArguments(death) : death);
-  const identities = identify(death, verdict, host, argumentsMode);
+  const identities = endings.named(identify(death, verdict, host, argumentsMode), verdict);
   const { victim } = identities;
   const origin = originOf(death);
   const isGraceful = verdict.cause === 'graceful_stop';
@@ -118,7 +118,7 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
   const ask = () => (isReported ? requesterOf(death, verdict, identities, about) : null);
   const { match, isMember, requester } = joinIncident(one, isReported, ask, circumstances);
   // What one act terminated is no loop.
-  const inLoop = isMember ? null : loopMember(death, verdict, victim, candidate, rule, uid);
+  const inLoop = isMember ? null : loopMember(death, verdict, victim, candidate, rule, uid, argumentsMode);
   const { loop, isCounted } = joinLoop(inLoop, isReported, circumstances);
   const hasRecord = isReported && !isMember && !isCounted && !loops.add(candidate, nowMs);
   const reader = brokenPipe(death, verdict) ? endings.readerOf(death.process, death.time_ns) : null;
@@ -156,10 +156,10 @@ export function conclude(death: Death, circumstances: Circumstances): Conclusion
 
 /** What a later restart needs to know of the termination. */
 function reportedOf(
-  { process: { exe, args } }: Death,
+  { process: { exe, args, cgroup } }: Death,
   known: Omit<Reported, 'victim' | 'resource'> & { readonly resource: Attributes },
 ): Reported {
-  return { ...known, victim: { exe, args }, resource: resourceValue(known.resource) };
+  return { ...known, victim: { exe, args, cgroup }, resource: resourceValue(known.resource) };
 }
 
 /** Which command asked for it, and why systemd carried it out. */
@@ -242,8 +242,9 @@ function memberOf({ refused }: Termination, verdict: Verdict, { victim }: Identi
 
 /** How the process ended, for later terminations that it causes. `uid`: of its record. */
 function endingOf(death: Death, verdict: Verdict, identities: Identities, uid: string | null): Ending {
-  const { name, pid } = identities.victim;
-  return { name, pid, timeNs: death.time_ns, uid, words: ending(verdict, identities) };
+  const { name, pid, program, executable, executableName } = identities.victim;
+  const named = { name, program, executable, executableName };
+  return { name, pid, program: named, timeNs: death.time_ns, uid, words: ending(verdict, identities) };
 }
 
 /** Whether SIGPIPE came from a write to its standard output, as far as the pipe shows that: it has no reader. */

@@ -5,6 +5,7 @@ import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { OutputForm } from '../config/read.ts';
 import { renderLine } from '../core/report/line.ts';
 import { renderReport } from '../core/report/report.ts';
+import { visibleJson } from '../core/words/visible.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -27,7 +28,7 @@ export function renderer(
 /** Returns the record with its resource as one line of JSON. Times are strings, in ns since 1970. */
 export function renderJson(record: ReadableLogRecord): string {
   const { spanContext } = record;
-  const line = JSON.stringify({
+  const line = visibleJson({
     timestamp_ns: nanoseconds(record.hrTime),
     observed_timestamp_ns: nanoseconds(record.hrTimeObserved),
     event_name: record.eventName,

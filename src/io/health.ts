@@ -7,6 +7,7 @@ import type { HealthAddress } from '../config/health-address.ts';
 import type { RecentTermination } from '../core/filter/rules.ts';
 import type { RecentRejection, ServiceSnapshot } from '../core/snapshots.ts';
 import { notReady, statusOf } from '../core/status.ts';
+import { visibleJson } from '../core/words/visible.ts';
 import { listen, type Purpose, splitHost } from './http-server.ts';
 
 /** Number of newest rejections in /status. */
@@ -61,7 +62,7 @@ export function serveHealth(address: HealthAddress, served: Served): Promise<Ser
   return listen(address, PURPOSE, (request, response) => {
     const { status, body } = answerTo(request, address, served);
     response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-    response.end(`${JSON.stringify(body)}\n`);
+    response.end(`${visibleJson(body)}\n`);
   });
 }
 

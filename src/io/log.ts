@@ -2,6 +2,7 @@
 // The service's own log: lines on stderr. A rate-limited topic is written at most once a minute, with the number of lines left out.
 // Termination records are not logged but printed: see console.ts. log-style.ts has what stands before a line.
 import type { LogLevel } from '../config/kinds.ts';
+import { visible } from '../core/words/visible.ts';
 
 /** Of a line. */
 export type Severity = Exclude<LogLevel, 'none'>;
@@ -83,7 +84,7 @@ export class Log {
   }
 
   #format(text: string, severity: Severity): string {
-    return `${this.#style.head(severity)}whodunit: ${text.replaceAll('\n', ' ')}\n`;
+    return `${this.#style.head(severity)}whodunit: ${visible(text.replaceAll('\n', ' '))}\n`;
   }
 }
 

@@ -6,6 +6,7 @@ import type { FiltersSettings, RulesSource } from '../config/read.ts';
 import { configError, EXIT_CONFIG, FatalError } from '../core/errors.ts';
 import { rulesOf } from '../core/filter/built-in.ts';
 import { parseRules, type Rule } from '../core/filter/rules.ts';
+import { visibleJson } from '../core/words/visible.ts';
 import type { Log } from './log.ts';
 import { print } from './output.ts';
 
@@ -90,7 +91,7 @@ function firstLine(text: string): string {
 export async function listRules({ rules, output }: FiltersSettings): Promise<number> {
   const all = await readRules(rules);
   const json = () =>
-    `${JSON.stringify(
+    `${visibleJson(
       all.map(({ name, action }) => ({ name, action })),
       null,
       2,

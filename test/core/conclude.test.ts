@@ -62,6 +62,21 @@ it.each<[string, Death, Death, string]>([
   ]);
 });
 
+it('a parent that terminated is named as its own termination names it', () => {
+  const endings = new Endings();
+  const parent = { pid: 77, start_boottime_ns: 5n };
+  recordOf(reader({ process: victim({ ...parent, exe: '/usr/bin/bash', args: ['bash', '/opt/job.sh'] }) }), {
+    endings,
+  });
+  const sender = actor({ ...parent, comm: 'bash', exe: null, args: null, ancestors: [], exiting: true });
+  const child = killedBy(15, { pdeath_signal: 15, signal: noinfoSignal(15, { sender }) });
+  expect(recordOf(child, { endings }).body).toContain(
+    ': its parent, job.sh (pid 77, alice), terminated (PR_SET_PDEATHSIG);',
+  );
+  const unknown = recordOf(child, { endings: new Endings() }).body;
+  expect(unknown).toContain(': its parent, bash (pid 77, alice, executable not known), terminated (PR_SET_PDEATHSIG).');
+});
+
 it('a name of the reader cannot begin a new line', () => {
   const endings = new Endings();
   const hostile = victim({ pid: 77, exe: '/tmp/jq\n\u001b[2J\u202e', args: null, pipes: pipes(PIPE, null) });

@@ -49,6 +49,13 @@ describe('--output json', () => {
     });
   });
 
+  it('controls no terminal, and has each character of a hostile name', () => {
+    const args = ['web', '\u001b[2J\u007f\u009b2J\u202e\u2028\u200b\u{e0041}\ufeff'];
+    const text = renderJson(recordOf(exitedWith(1, { process: victim({ args }) })));
+    expect(text).not.toMatch(/[^\P{C}\n]|[\u2028\u2029]/u);
+    expect(JSON.parse(text).resource.attributes['process.command_args']).toEqual(args);
+  });
+
   it('includes the trace if the record has one', () => {
     const process = victim({ env: { TRACEPARENT: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' } });
     expect(JSON.parse(renderJson(recordOf(exitedWith(1, { process }))))).toMatchObject({

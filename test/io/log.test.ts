@@ -19,3 +19,9 @@ it('counts the lines for which stderr has no room, and says so when it has', () 
     'whodunit: five\n',
   ]);
 });
+
+it('controls no terminal, whatever text of others is in a line', () => {
+  const lines: string[] = [];
+  new Log((line) => lines.push(line)).line('no: \u001b[2J\r\u009b2J\u202e\na');
+  expect(lines).toEqual(['whodunit: no: \\u001b[2J\\u000d\\u009b2J\\u202e a\n']);
+});

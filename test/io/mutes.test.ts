@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mutes on a real file: what the command writes, the rules of the service follow, until it expires.
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -77,6 +77,15 @@ describe('a mute', () => {
     expect(readMutes(mutesPath(stateDir)).map(({ service: name }) => name)).toEqual(['db']);
     await mute({ stateDir, service: null, forMs: null, remove: true });
     expect(await mute({ stateDir, service: null, forMs: null, remove: false })).toBe(1);
+  });
+
+  it.each(['mutes.json', 'mutes.json.new'])('that root sets writes to no file that %s links to', async (name) => {
+    const target = join(stateDir, 'another');
+    writeFileSync(target, '{"mutes":[]}');
+    symlinkSync(target, join(stateDir, name));
+    await set('web');
+    expect(readFileSync(target, 'utf8')).toBe('{"mutes":[]}');
+    expect(lstatSync(mutesPath(stateDir)).isFile()).toBe(true);
   });
 
   it('in a damaged file mutes nothing, and is one line in the log', async () => {

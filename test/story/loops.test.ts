@@ -113,7 +113,7 @@ it.skipIf(PM2 === undefined)('pm2 gives up after 15 restarts', async () => {
   await call('start', server, '--interpreter', 'none', '--', 'exit', '5', argument);
   const [began, ended, ...more] = await loop(argument);
   expect(began?.body).toMatch(
-    /^server \(pid \d+\) terminated for the third time in [\d.]+ m?s: exit code 5 each time; PM2 v7\.0\.4: God \(pid \d+\) started it again after [\d.]+ m?s\.$/,
+    /^server \(pid \d+\) terminated for the third time in [\d.]+ m?s: exit code 5 each time; pm2 \(pid \d+\) started it again after [\d.]+ m?s\.$/,
   );
   expect(ended?.body).toMatch(
     /^server terminated 16 times in [\d.]+ m?s: exit code 5 each time; it was not started again \(pm2's max_restarts\?\)\.$/,

@@ -34,6 +34,12 @@ const ABORTS: readonly AbortRow[] = [
     functions: /^report_vm_out_of_memory\b/,
   },
   {
+    reason: 'out_of_memory',
+    words: ({ vpid }) =>
+      `Java heap out of memory (-XX:+CrashOnOutOfMemoryError): see hs_err_pid${vpid}.log in its working directory`,
+    functions: /^report_java_out_of_memory\b/,
+  },
+  {
     reason: 'runtime_error',
     words: ({ vpid }) => `fatal error of Java's virtual machine: see hs_err_pid${vpid}.log in its working directory`,
     functions: /^(?:VMError::report_and_die|os::abort|JVM_handle_linux_signal|report_(?:vm_error|fatal))\b/,
@@ -105,7 +111,8 @@ const ABORTS: readonly AbortRow[] = [
   {
     reason: 'out_of_memory',
     words: 'an allocation failed (Rust)',
-    functions: /^(?:alloc::alloc::handle_alloc_error|std::alloc::rust_oom|__rust_alloc_error_handler|__rdl_oom)/,
+    functions:
+      /^(?:alloc::alloc::handle_alloc_error|std::alloc::rust_oom|(?:__rustc::)?__rust_alloc_error_handler|__rdl_oom)/,
   },
   {
     reason: 'panic',

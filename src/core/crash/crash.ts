@@ -9,6 +9,7 @@ import type { Cause, Verdict } from '../verdict/verdict.ts';
 import type { Crash } from '../wire/crash.ts';
 import type { Death, Fault } from '../wire/event.ts';
 import { faultLabel } from '../words/labels.ts';
+import { quotedText } from '../words/quoted.ts';
 import { duration } from '../words/units.ts';
 import { explainCrash } from './explain.ts';
 import type { Explanation } from './explanation.ts';
@@ -48,7 +49,7 @@ const PROBLEMS_MAX = 3;
 /** null: it did not crash, and has no stack. */
 export function crashReport(death: Death, verdict: Verdict, mode: ArgumentsMode): CrashReport | null {
   const { crash } = death;
-  if (!CRASHES.has(verdict.cause)) return withoutCrash(death, verdict);
+  if (!CRASHES.has(verdict.cause) || verdict.senderKind === 'process') return withoutCrash(death, verdict);
   const facts = crashFacts(death, verdict);
   const explanation = explainCrash(facts, verdict);
   const message = crash === null || verdict.cause !== 'abort' ? null : messageOf(crash, mode);
@@ -132,7 +133,7 @@ function whereItWas(crash: Crash): CrashReport {
 function wordsOf(explanation: Explanation | null, message: string | null): string | null {
   const words = explanation?.words ?? null;
   if (message === null) return words;
-  const short = cutText(message.replace(/\.$/, ''), MESSAGE_CHARS_MAX);
+  const short = quotedText(cutText(message.replace(/\.$/, ''), MESSAGE_CHARS_MAX));
   return words === null ? short : `${words}: ${short}`;
 }
 

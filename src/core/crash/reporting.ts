@@ -21,6 +21,9 @@ const RUST = [
   '(?:std|core)::panicking::.*|(?:__rustc::)?(?:rust_panic\\w*|rust_begin_unwind|__rust_(?:start_panic|foreign_exception|abort).*)|panic_(?:abort|unwind)::.*',
   'std::sys::.*stack_overflow::.*|std::(?:process::abort|sys::.*abort_internal|sys(?:_common)?::backtrace::_*rust_end_short_backtrace).*',
   'core::(?:option|result)::(?:unwrap_failed|expect_failed).*|core::slice::index::slice_\\w+_fail.*|core::cell::panic_\\w+.*',
+  // Without optimization, what panics on behalf of its caller (#[track_caller]) has frames.
+  'core::(?:option::Option|result::Result)<.*>::(?:unwrap|expect)\\w*|<(?:usize|(?:core|alloc|std)::.*) as core::(?:slice::index::SliceIndex|ops::index::Index(?:Mut)?)<.*>>::index(?:_mut)?|core::slice::index::<impl .*>::index(?:_mut)?',
+  '(?:__rustc::)?__rust_alloc_error_handler|alloc::raw_vec::.*|alloc::vec::Vec<.*>::(?:with_capacity|reserve|push|resize|extend)\\w*',
   'std::alloc::rust_oom.*|alloc::alloc::handle_alloc_error.*|__rdl_oom|__rg_oom|core::intrinsics::abort.*|<T as core::any::Any>::type_id.*',
 ];
 
@@ -32,7 +35,7 @@ const RUNTIMES = [
   '__(?:asan|hwasan|msan|tsan|ubsan|lsan|sanitizer|interceptor)\\w*(?:::.*)?|__interceptor_.*',
   'v8::(?:internal::)?(?:V8::FatalProcessOutOfMemory|Utils::ReportOOMFailure|Heap::FatalProcessOutOfMemory|FatalProcessOutOfMemory).*|V8_Fatal.*|v8::base::OS::Abort.*|v8::base::FatalOOM.*',
   'node::(?:\\(anonymous namespace\\)::DefaultAbortHandler|Abort|Assert|OnFatalError|OOMErrorHandler|DumpNativeBacktrace)(?:\\(.*)?',
-  'VMError::.*|os::(?:abort|die)\\b.*|JVM_handle_linux_signal|javaSignalHandler|PosixSignals::.*|report_(?:vm_error|vm_out_of_memory|fatal|should_not_\\w+)\\b.*',
+  'VMError::.*|os::(?:abort|die)\\b.*|JVM_handle_linux_signal|javaSignalHandler|PosixSignals::.*|report_(?:vm_error|vm_out_of_memory|java_out_of_memory|fatal|should_not_\\w+)\\b.*',
   'os_abort|_?Py_FatalError\\w*|faulthandler_fatal_error',
   'g_(?:log\\w*|assertion_message\\w*|abort)|google::LogMessage(?:Fatal)?::.*|absl(?:::\\w+)?::log_internal::LogMessage(?:Fatal)?::.*|QMessageLogger::fatal.*|rb_bug\\w*',
 ];

@@ -57,14 +57,14 @@ export function terminationOf(death: Death, verdict: Verdict, placement: Placeme
     process: { pid: process.pid, start_boottime_ns: process.start_boottime_ns, parentPid: process.parent_pid },
     endedNs,
     scope,
-    ...actOf(verdict, scope),
+    ...actOf(verdict, scope, death.origin.uid),
     actNs,
     killNs: refused === null ? null : (signal?.time_ns ?? null),
     service: isChildOfInit(process) && SERVICE.test(scope) ? scope : null,
     oneCall: has(signal, CGROUP_KILL) !== null,
     follows: followed(verdict),
     byParent,
-    passedOnKey: byParent && signal !== null ? terminalKey(signal, scope) : null,
+    passedOnKey: byParent && signal !== null ? terminalKey(signal, scope, death.origin.uid) : null,
     status: verdict.exitCode ?? 128 + verdict.signo,
     passesOn: verdict.exitCode !== null || verdict.senderKind === 'self',
     refused: refused?.signo ?? null,
@@ -82,10 +82,16 @@ function isChildOfInit({ parent_pid: parentPid, ancestors: [parent] }: Death['pr
 
 /** What is stopped as a whole. */
 function scopeOf({ containerId, containerName, userUnit, unit }: Placement, cgroup: string | null): string {
-  return containerId ?? containerName ?? userUnit ?? unit ?? cgroup ?? '';
+  // The unit of a user may have the name of one of the system.
+  const named = userUnit === null ? unit : `${unit ?? ''}/${userUnit}`;
+  return containerId ?? containerName ?? named ?? cgroup ?? '';
 }
 
-function actOf({ signal, senderKind, trigger, cause }: Verdict, scope: string): Pick<Termination, 'act' | 'key'> {
+function actOf(
+  { signal, senderKind, trigger, cause }: Verdict,
+  scope: string,
+  uid: number,
+): Pick<Termination, 'act' | 'key'> {
   if (signal === null) return { act: 'exit', key: null };
   const by = `${signal.sender.pid}/${signal.sender.start_boottime_ns}`;
   if (has(signal, CGROUP_KILL) !== null) return { act: 'cgroup_kill', key: `cgroup.kill ${by}` };
@@ -93,7 +99,7 @@ function actOf({ signal, senderKind, trigger, cause }: Verdict, scope: string): 
   if (cause === 'namespace_exit' && has(signal, NAMESPACE_EXIT) !== null)
     return { act: 'namespace_exit', key: namespaceKey(signal.sender) };
   if (trigger !== null) return { act: trigger.act === 'parent_ended' ? 'exit' : 'hangup', key: `${trigger.act} ${by}` };
-  if (isTyped(signal)) return { act: 'terminal', key: terminalKey(signal, scope) };
+  if (isTyped(signal)) return { act: 'terminal', key: terminalKey(signal, scope, uid) };
   return { act: 'exit', key: null };
 }
 
@@ -102,9 +108,9 @@ export function namespaceKey({ pid, start_boottime_ns: startNs }: Process): stri
   return `namespace ${pid}/${startNs}`;
 }
 
-/** Whichever thread the kernel sent it from: no person types at two terminals within a second. */
-function terminalKey({ signo }: Signal, scope: string): string {
-  return `terminal ${signo} ${scope}`;
+/** Whichever thread the kernel sent it from: no person types at two terminals within a second. Another user may, in the same container. */
+function terminalKey({ signo }: Signal, scope: string, uid: number): string {
+  return `terminal ${signo} ${uid} ${scope}`;
 }
 
 /** A key typed at the terminal: the kernel sends the signal to the whole foreground process group. */

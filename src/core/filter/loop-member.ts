@@ -2,13 +2,14 @@
 // Which terminations may belong to a loop (loops.ts), and what makes two of them those of the same program: its file, its arguments, its user,
 // the service that it says it is, and its place. The place is the service, container or pod, and the supervisor, else the parent.
 import { hash } from 'node:crypto';
+import type { ArgumentsMode } from '../identity/arguments.ts';
 import { declaredBy } from '../identity/declared.ts';
 import type { VictimIdentity } from '../identity/identity.ts';
 import { originOf } from '../identity/origin.ts';
 import { isContained, type Placement, placementOf } from '../identity/placement.ts';
 import { parseProcessContext } from '../identity/process-context.ts';
 import { Memo } from '../memo.ts';
-import { programOf, shownName } from '../naming/program.ts';
+import { displayName, programOf } from '../naming/program.ts';
 import type { OriginKey } from '../shares.ts';
 import { signalName } from '../verdict/signals.ts';
 import type { Verdict } from '../verdict/verdict.ts';
@@ -51,6 +52,7 @@ export interface LoopMember {
   readonly exited: boolean;
   /** As of Candidate. */
   readonly command: Candidate['command'];
+  readonly mode: ArgumentsMode;
   readonly about: LoopAbout;
 }
 
@@ -82,6 +84,7 @@ export function loopMember(
   candidate: Candidate,
   rule: Rule,
   uid: string,
+  mode: ArgumentsMode,
 ): LoopMember | null {
   const { process, time_ns: endNs, clock_offset_ns: offsetNs } = death;
   if (rule.isFinal || verdict.cause === 'graceful_stop' || candidate.severity.number <= INFO) return null;
@@ -104,11 +107,12 @@ export function loopMember(
     outcome: outcomeOf(verdict),
     exited: verdict.exitCode !== null,
     command: candidate.command,
+    mode,
     about: {
       name: victim.name,
       pid: process.pid,
       uid,
-      restarter: starter.process === null ? null : starterLabel(starter.process),
+      restarter: starter.process === null ? null : starterLabel(starter.process, mode),
       isUnit: SYSTEMD.test(supervisor?.process?.comm ?? '') && /\.service$/.test(unit ?? userUnit ?? ''),
       cgroup: victim.cgroup,
       ...{ cause, executable, sender, severity, resource },
@@ -128,12 +132,12 @@ export interface Comeback {
   readonly by: string | null;
 }
 
-export function comebackOf(restart: Restart): Comeback {
+export function comebackOf(restart: Restart, mode: ArgumentsMode): Comeback {
   const { process, dead, time_ns: atNs } = restart;
   const supervisor = supervisorOf(process);
   const { process: starter } =
     supervisor !== null && supervisor.startNs >= dead.time_ns ? supervisor : parentOf(process);
-  const by = starter === null ? null : starterLabel(starter);
+  const by = starter === null ? null : starterLabel(starter, mode);
   return { dead: processKey(dead), key: loopKey(restart), atNs, by };
 }
 
@@ -201,9 +205,9 @@ function processKey({ pid, start_boottime_ns: startNs }: Process): string {
   return `${pid}/${startNs}`;
 }
 
-/** `supervisord (pid 99)`: by its comm. */
-export function starterLabel({ comm, pid }: Ancestor): string {
-  return `${shownName(comm)} (pid ${pid})`;
+/** `supervisord (pid 99)`, as records of terminations name it. */
+export function starterLabel({ pid, comm, exe = null, args = null }: Ancestor, mode: ArgumentsMode): string {
+  return `${displayName({ comm, exe, args: mode === 'off' ? null : args })} (pid ${pid})`;
 }
 
 /** How it ended, so that equal outcomes are equal texts: `exit code 9`, `SIGSEGV`, `out of memory`. */

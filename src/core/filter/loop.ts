@@ -93,7 +93,7 @@ export function starterOf({ facts, parent }: Loop, member: LoopMember): Starter 
 export function append(loop: Loop, member: LoopMember, starter: Starter, nowMs: number): void {
   const { about, endNs } = member;
   const gapNs = starter.startNs - BigInt(loop.facts.lastNs);
-  const restarter = starter.process === null ? null : starterLabel(starter.process);
+  const restarter = starter.process === null ? null : starterLabel(starter.process, member.mode);
   const isUnit = about.isUnit && starter.isSupervisor;
   loop.facts = next(loop.facts, { ...member, about: { ...about, restarter, isUnit } }, gapNs);
   loop.seenMs = nowMs;

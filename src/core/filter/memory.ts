@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bounded memories of earlier terminations: which were seen (to drop duplicates), the latest ones, and how often each service terminated
 // recently. Time is an argument.
+import type { Identities, Identity } from '../identity/identity.ts';
 import { Displaced, FairMap, type OriginKey } from '../shares.ts';
+import type { Verdict } from '../verdict/verdict.ts';
 import type { Actor, Victim } from '../wire/event.ts';
 
 /**
@@ -57,6 +59,7 @@ const ENDINGS_MAX = 1024;
 export interface Ending {
   readonly name: string;
   readonly pid: number;
+  readonly program: Pick<Identity, 'name' | 'program' | 'executable' | 'executableName'>;
   /** CLOCK_BOOTTIME. */
   readonly timeNs: bigint;
   /** null: it has no record of its own. */
@@ -85,6 +88,15 @@ export class Endings {
     const output = pipes?.output ?? null;
     const reader = output === null ? undefined : this.#readers.get(String(output));
     return reader !== undefined && timeNs >= reader.timeNs && timeNs - reader.timeNs <= READER_NS ? reader : null;
+  }
+
+  /** A process that terminates has no executable any more when the kernel sends signals for it. Its own termination had one. */
+  named(identities: Identities, { trigger: act }: Verdict): Identities {
+    const { trigger } = identities;
+    const ending = act === null || trigger?.executable !== null ? null : this.of(act.task);
+    return trigger === null || ending === null
+      ? identities
+      : { ...identities, trigger: { ...trigger, ...ending.program } };
   }
 
   /** null: it has not ended, or that is not known. */

@@ -114,10 +114,12 @@ function harmless(name: string, value: ContextValue): ContextValue {
   return STRINGS.has(name) || !Number.isFinite(Number(value)) ? String(value) : value;
 }
 
-/** At most 1,024 characters, without control characters. */
+/** At most 1,024 characters, without those that control a terminal, a line or the direction of writing. */
 export function harmlessText(text: string): string {
-  return cutText(text.replace(/\p{Cc}/gu, '\uFFFD'), VALUE_CHARS_MAX).toWellFormed();
+  return cutText(text.replace(CONTROLS, '\uFFFD'), VALUE_CHARS_MAX).toWellFormed();
 }
+
+const CONTROLS = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
 /** The names of dropped claims that the resource does not confirm, as a record lists them. */
 export function contradicted(

@@ -111,7 +111,7 @@ function victimOf({ process, clock_offset_ns, crash }: Death, host: Host, mode: 
     htlHash: crash?.executable_htlhash ?? null,
     context,
     declared,
-    serviceName: declared.serviceName ?? derived.name,
+    serviceName: declared.serviceName ?? harmlessText(derived.name),
     serviceNamespace: textOf(declared.attributes[SERVICE_NAMESPACE]) ?? project,
     nameSource,
     source: declared.source ?? derived.source,

@@ -20,6 +20,7 @@ interface Actor {
   readonly program: Program;
   readonly executable: string | null;
   readonly foreignRoot: unknown;
+  readonly ancestors: readonly Pick<Named, 'pid'>[];
 }
 
 /** null: its program is not known for one. */
@@ -31,12 +32,15 @@ export function roleOf(
   const profession = PROFESSIONS.find((one) => practises(sender, one));
   if (profession === undefined) return null;
   const isParent = sender.pid === victim.parentPid;
-  const isMaster = isParent && sender.executable !== null && sender.executable === victim.executable;
+  const isSame = sender.executable !== null && sender.executable === victim.executable;
+  const isOne = {
+    any: true,
+    child: isParent,
+    worker: isParent && isSame,
+    sibling: isSame && sender.ancestors[0]?.pid === victim.parentPid,
+  };
   const { role, shutsDown = false, stops = [] } = profession;
-  const stop = stops.find(
-    ({ whom, signals }) =>
-      (signals.length === 0 || signals.includes(signo)) && (whom === 'any' || (whom === 'child' ? isParent : isMaster)),
-  );
+  const stop = stops.find(({ whom, signals }) => (signals.length === 0 || signals.includes(signo)) && isOne[whom]);
   return { role, stop: stop ?? null, shutsDown };
 }
 

@@ -19,8 +19,8 @@ export interface Profession {
 
 /** What a signal of such a program means. The first that matches counts. */
 export interface Stop {
-  /** `worker`: its child with the same executable; `child`: its child. */
-  readonly whom: 'worker' | 'child' | 'any';
+  /** `worker`: its child with the same executable; `sibling`: another child of its parent, with the same executable; `child`: its child. */
+  readonly whom: 'worker' | 'sibling' | 'child' | 'any';
   /** Empty: any. */
   readonly signals: readonly number[];
   /** The reason that its signal does not prove: `timeout`. null: there is no usual one. */
@@ -29,6 +29,7 @@ export interface Stop {
 
 const any = (why: string | null, ...signals: number[]): Stop => ({ whom: 'any', signals, why });
 const child = (why: string | null, ...signals: number[]): Stop => ({ whom: 'child', signals, why });
+const sibling = (why: string | null, ...signals: number[]): Stop => ({ whom: 'sibling', signals, why });
 const worker = (why: string | null, ...signals: number[]): Stop => ({ whom: 'worker', signals, why });
 
 /** The first that matches counts. */
@@ -41,8 +42,14 @@ export const PROFESSIONS: readonly Profession[] = [
   },
   {
     role: 'service_manager',
+    executables: /^(?:runsv|s6-supervise|dinit)$/,
+    isOfSystem: true,
+    stops: [child('it did not stop in time', SIGKILL), child(null)],
+  },
+  {
+    role: 'service_manager',
     executables:
-      /^(?:systemd|systemd-executor|init|openrc|openrc-run|rc|runit|runsv|runsvdir|s6-svscan|s6-supervise|dinit|launchd|procd|upstart|finit)$/,
+      /^(?:systemd|systemd-executor|init|openrc|openrc-run|rc|runit|runsvdir|s6-svscan|launchd|procd|upstart|finit)$/,
     isOfSystem: true,
   },
   // busybox as process 1 sends SIGTERM and SIGKILL to all before it turns the machine or the container off.
@@ -103,6 +110,7 @@ export const PROFESSIONS: readonly Profession[] = [
     stops: [
       worker('another server process crashed, or an immediate shutdown', SIGQUIT, SIGKILL, SIGABRT),
       worker('shutdown, or pg_terminate_backend'),
+      sibling('pg_terminate_backend', SIGTERM),
     ],
   },
   {

@@ -5,6 +5,7 @@
 // alias. interpreters.ts and aliases.ts have the data.
 import { cutText, REDACTED, redactArguments } from '../identity/redact.ts';
 import { Memo, textKey } from '../memo.ts';
+import { quotedName } from '../words/quoted.ts';
 import { visible } from '../words/visible.ts';
 import { ALIASES, APPLETS, COMMON_NAMES, NATIVE, TITLED } from './aliases.ts';
 import { COMMANDS, INTERPRETERS, type Interpreter, JAVA, SHELL_SCRIPT, SHELLS } from './interpreters.ts';
@@ -105,6 +106,9 @@ function scriptOf(
   title: string | null,
 ): Found | null {
   if (title !== null) return fromTitle(interpreter, file, comm, title);
+  // The arguments of an ancestor are those of its start. It may have had a title since.
+  const titled = TITLED.test(comm) ? nameOfTitle(comm) : null;
+  if (titled !== null && !isNameOf(interpreter, titled)) return named(titled);
   // The kernel names a process that is started by the first line of its script after the script.
   if (args === null) return isNameOf(interpreter, comm) ? null : named(nameOfComm(comm));
   return fromArguments(interpreter, file, comm, args);
@@ -241,8 +245,5 @@ function baseName(path: string): string {
  */
 export function shownName(name: string): string {
   const shown = visible(cutText(name.toWellFormed(), NAME_CHARS_MAX));
-  return READS_AS_SENTENCE.test(shown) ? JSON.stringify(shown) : shown;
+  return quotedName(shown);
 }
-
-/** What separates the parts of a sentence, or more words than names have. Not `(sd-pam)`. */
-const READS_AS_SENTENCE = /^(?!\([\w-]+\)$).*(?:[()`"←;,]|\S\s+\S+\s+\S+\s+\S)/s;

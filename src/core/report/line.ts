@@ -5,6 +5,7 @@ import { SHORT_UID_CHARS } from '../history/entry.ts';
 import { textOf } from '../page/values.ts';
 import type { Attributes } from '../telemetry/attributes.ts';
 import * as semconv from '../telemetry/semconv.ts';
+import { joined } from '../words/quoted.ts';
 import { visible } from '../words/visible.ts';
 import { localTime, nearest, repetition } from './places.ts';
 
@@ -19,5 +20,5 @@ export function renderLine(record: ReadableLogRecord): string {
     core === null ? null : `core: ${core}`,
     `id ${textOf(attributes[semconv.LOG_RECORD_UID])?.slice(0, SHORT_UID_CHARS)}`,
   ];
-  return `${visible(parts.filter((part) => part !== null).join(' · '))}\n`;
+  return `${visible(joined(parts))}\n`;
 }

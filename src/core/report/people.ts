@@ -7,6 +7,7 @@ import { isCarrier } from '../identity/role.ts';
 import { listOf, numberOf, textOf } from '../page/values.ts';
 import type { Attributes } from '../telemetry/attributes.ts';
 import * as semconv from '../telemetry/semconv.ts';
+import { joined, quotedText } from '../words/quoted.ts';
 import { containerLabel } from './places.ts';
 
 /** What a report shows of command lines, and of ancestors with arguments. A whole one has all. */
@@ -35,7 +36,7 @@ function sender(attributes: Attributes, resource: Attributes, limits: Limits): s
   ].filter((part) => part !== null);
   const hasCommand = command !== null && withoutDirectory(command) !== name && !isCarrier(name);
   if (!hasCommand && more.length === 0 && chain.length === 0) return [];
-  return [[actor(attributes, 'whodunit.sender', limits), ...more].join(' · '), ...chain];
+  return [joined([actor(attributes, 'whodunit.sender', limits), ...more]), ...chain];
 }
 
 /** Its container or unit. null: it is that of the victim, or in the headline. */
@@ -77,7 +78,7 @@ export function askedBy(attributes: Attributes, limits: Limits): string[] {
     place,
     basis,
   ];
-  return [parts.filter((part) => part !== null).join(' · '), ...chainAbove(attributes, 'whodunit.requester', limits)];
+  return [joined(parts), ...chainAbove(attributes, 'whodunit.requester', limits)];
 }
 
 /** The victim: what was executed, as whom; its ancestors, up to the first that is in a line above. */
@@ -98,7 +99,9 @@ export function victimLines(attributes: Attributes, resource: Attributes, limits
   const own = chainLines(known === -1 ? chain : chain.slice(0, known), limits);
   const parent = numberOf(resource[semconv.PROCESS_PARENT_PID]);
   const parts = [
-    cutText(command ?? path ?? textOf(resource[semconv.PROCESS_EXECUTABLE_NAME]) ?? '', limits.commandChars),
+    quotedText(
+      cutText(command ?? path ?? textOf(resource[semconv.PROCESS_EXECUTABLE_NAME]) ?? '', limits.commandChars),
+    ),
     command === null || path === null || args[0] === path ? null : path,
     user === null ? null : `user ${user}`,
     login === null || login === user ? null : `logged in as ${login}`,
@@ -106,7 +109,7 @@ export function victimLines(attributes: Attributes, resource: Attributes, limits
     own.length > 0 || parent === null || above.has(parent) ? null : `parent ${parent}`,
     thread === null || thread === resource[semconv.PROCESS_PID] ? null : `thread ${thread}`,
   ];
-  return [parts.filter((part) => part !== null && part !== '').join(' · '), ...own];
+  return [joined(parts.map((part) => part || null)), ...own];
 }
 
 /** Whether the fact says again what the lines of the sender's ancestors say. */
@@ -123,7 +126,8 @@ function actor(attributes: Attributes, prefix: string, { commandChars }: Limits)
   const user = textOf(attributes[`${prefix}.user.name`]) ?? (id === null ? null : `uid ${id}`);
   const pid = textOf(attributes[`${prefix}.pid`]);
   const who = user === null ? '' : `, ${user}`;
-  return `${cutText(textOf(command) ?? textOf(name) ?? 'a process', commandChars)} (pid ${pid}${who})`;
+  const text = cutText(textOf(command) ?? textOf(name) ?? 'a process', commandChars);
+  return `${quotedText(text)} (pid ${pid}${who})`;
 }
 
 /** The person behind the user, as far as that is another one. */

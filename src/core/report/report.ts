@@ -5,6 +5,7 @@ import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { listOf, numberOf, textOf } from '../page/values.ts';
 import type { Attributes } from '../telemetry/attributes.ts';
 import * as semconv from '../telemetry/semconv.ts';
+import { joined } from '../words/quoted.ts';
 import { duration } from '../words/units.ts';
 import { visible } from '../words/visible.ts';
 import { askedBy, isShownAbove, type Limits, victimLines, who } from './people.ts';
@@ -83,8 +84,8 @@ function isIn(body: string, fact: string): boolean {
 
 /** What is known of the parts, on one line. */
 function line(...parts: readonly (string | null)[]): string[] {
-  const known = parts.filter((part) => part !== null);
-  return known.length === 0 ? [] : [known.join(' · ')];
+  const text = joined(parts);
+  return text === '' ? [] : [text];
 }
 
 /** What the headline does not say of the cause. */

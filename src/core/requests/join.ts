@@ -6,6 +6,7 @@ import type { Host } from '../identity/host.ts';
 import { type Identities, type Identity, identityOf, type VictimIdentity } from '../identity/identity.ts';
 import type { User } from '../identity/names.ts';
 import { isCarrier } from '../identity/role.ts';
+import { fileName } from '../naming/program.ts';
 import type { RequesterBasisValue } from '../telemetry/semconv.ts';
 import { SECOND_NS } from '../time.ts';
 import { SIGKILL } from '../verdict/signals.ts';
@@ -115,6 +116,8 @@ function candidatesFor(
 /** What a carrier did, perhaps because it was asked to. */
 interface Deed {
   readonly by: Identity;
+  /** Whose requests it obeys, beside those of root. */
+  readonly carrierUid: number;
   /** The first one did it. It may have been asked by the others: an engine has the systemd of a container stop everything in it. */
   readonly carriers: readonly Carrier[];
   readonly carrierStartNs: bigint;
@@ -132,15 +135,37 @@ function deedOf(death: Death, verdict: Verdict, { sender, victim, role }: Identi
       if (ask.act !== 'shutdown') return ask.act !== 'start' && !ask.carriers.includes('systemd');
       return ask.kind === 'init' || request.process.uts_hostname === hostname;
     };
-    return { by: victim, carriers: insideOut('systemd', victim, victim), carrierStartNs, atNs: death.time_ns, isFor };
+    const carrierUid = victim.user.uid;
+    return {
+      by: victim,
+      carrierUid,
+      carriers: insideOut('systemd', victim, victim),
+      carrierStartNs,
+      atNs: death.time_ns,
+      isFor,
+    };
   }
   if (sender === null || verdict.sender === null || verdict.signal === null) return null;
-  const carrier = carrierOf(sender, role, victim);
-  if (carrier === null) return null;
-  const { start_boottime_ns: carrierStartNs } = verdict.sender;
   const atNs = firstSignal(verdict.signal, death.request).time_ns;
+  const carrier = carrierOf(sender, role, victim);
+  if (carrier === null) return deedOfCommand(verdict.sender, sender, victim, atNs);
+  const { start_boottime_ns: carrierStartNs } = verdict.sender;
   const carriers = insideOut(carrier, sender, victim);
-  return { by: sender, carriers, carrierStartNs, atNs, isFor: ({ ask }) => ask.act !== 'start' };
+  return { by: sender, carrierUid: sender.user.uid, carriers, carrierStartNs, atNs, isFor: asksToStop };
+}
+
+/** ExecStop=: a command that systemd started in the unit of the victim, after it was asked. */
+function deedOfCommand(task: Actor, sender: Identity, victim: VictimIdentity, atNs: bigint): Deed | null {
+  const { unit } = victim.placement;
+  const manager = task.ancestors.find(({ exe, uid }) => uid === 0 && fileName(exe ?? null) === 'systemd');
+  if (manager?.start_boottime_ns === undefined || unit === null || sender.placement.unit !== unit) return null;
+  const isFor = (known: Known): boolean => asksToStop(known) && known.request.time_ns <= task.start_boottime_ns;
+  const carrierStartNs = manager.start_boottime_ns;
+  return { by: sender, carrierUid: 0, carriers: insideOut('systemd', sender, victim), carrierStartNs, atNs, isFor };
+}
+
+function asksToStop({ ask }: Known): boolean {
+  return ask.act !== 'start';
 }
 
 /** With the engine of the container in which it is, where the victim is, too. */
@@ -186,7 +211,7 @@ function startedSince({ ask, request }: Known, { process }: Death, { carrierStar
 function candidateOf(
   known: Known,
   match: Match,
-  { by, carriers }: Deed,
+  { by, carrierUid, carriers }: Deed,
   carrier: Carrier,
   circumstances: Circumstances,
 ): Candidate | null {
@@ -194,7 +219,6 @@ function candidateOf(
   const throughEngine = carrier !== carriers[0];
   // The kernel let it send the signal, whichever program it is.
   if (known.ask.kind === 'init') return { known, identity, match, isObeyed: true, isConfirmed: true, throughEngine };
-  const carrierUid = by.user.uid;
   // A program of a user may be called runc, too: the others asked root's.
   if (carrierUid !== 0 && !throughEngine && known.request.process.uid !== carrierUid) return null;
   if (!isGenuine(known, identity, carrierUid)) return null;

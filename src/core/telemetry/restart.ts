@@ -26,7 +26,7 @@ const INFO = { severityNumber: 9, severityText: 'INFO' } as const;
 export interface Reported {
   readonly uid: string;
   readonly incident: string;
-  readonly victim: Program;
+  readonly victim: Program & Pick<Victim, 'cgroup'>;
   readonly resource: ReadableLogRecord['resource'];
   readonly spanContext: ReadableLogRecord['spanContext'] | undefined;
   readonly endedNs: bigint;
@@ -54,9 +54,15 @@ export class Restarts {
     const uid = recordUid(bootId, restart.dead.pid, restart.dead.start_boottime_ns);
     const termination = this.#terminations.get(uid);
     if (termination === undefined || !isSameProgram(termination.victim, restart.process)) return null;
+    // With cgroup version 1, units share the one that the kernel compares.
+    if (isElsewhere(termination.victim, restart.process)) return null;
     this.#terminations.delete(uid);
     return termination;
   }
+}
+
+function isElsewhere({ cgroup: before }: Pick<Victim, 'cgroup'>, { cgroup: now }: Pick<Victim, 'cgroup'>): boolean {
+  return before !== null && now !== null && before !== now;
 }
 
 /** The same executable with the same arguments; only the executable if the terminated process had set a title (setproctitle(3)). */

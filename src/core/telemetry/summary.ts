@@ -4,6 +4,7 @@
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { Aggregate } from '../filter/aggregate.ts';
 import type { Host } from '../identity/host.ts';
+import { shownName } from '../naming/program.ts';
 import { hrTime, isoTime } from '../time.ts';
 import { originName } from '../words/shares.ts';
 import { duration } from '../words/units.ts';
@@ -45,7 +46,7 @@ export function buildSummary(aggregated: Aggregate, host: Host, observedNs: bigi
     severityNumber: severity.number,
     severityText: severity.text,
     body: visible(
-      `${resource[semconv.SERVICE_NAME]} terminated ${count} more ${count === 1 ? 'time' : 'times'} within ${within}: ${list}${by}.`,
+      `${shownName(String(resource[semconv.SERVICE_NAME]))} terminated ${count} more ${count === 1 ? 'time' : 'times'} within ${within}: ${list}${by}.`,
     ),
     attributes: attributes as ReadableLogRecord['attributes'],
     droppedAttributesCount: 0,

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rules that decide the cause of a termination by a signal, as one ordered table. Based on docs/kernel-facts.md section 3 and
 // kernel/signal.c. Two principles: a task is named as the sender only if it made the call; `unknown` is better than a wrong name.
-import { codeLabel, faultEvidence, whileRunning } from './evidence.ts';
-import { FAULTS, type Facts } from './facts.ts';
+import { abortEvidence, codeLabel, faultEvidence, whileRunning } from './evidence.ts';
+import type { Facts } from './facts.ts';
 import * as frames from './frames.ts';
+import { kernelEvidence } from './kernel-reason.ts';
 import { callEvidence, callPrefix, taskLabel } from './labels.ts';
-import { notificationEvidence, notificationOf } from './notification.ts';
+import { notificationOf } from './notification.ts';
 import { isRaisedInOwnCall, RERAISE_NS } from './origin.ts';
 import {
+  FAULTS,
   SI_KERNEL,
   SI_TIMER,
   SIGABRT,
@@ -228,6 +230,12 @@ const RULES: readonly CauseRule[] = [
     evidence: ({ signal }) => [`SIGABRT sent by one of its own threads, ${codeLabel(signal)}`],
   },
   {
+    name: 'its handler of a signal of another process aborted',
+    cause: 'abort',
+    when: ({ signo, signal, raisedAgain }) => raisedAgain && signo === SIGABRT && signal?.signo !== SIGABRT,
+    evidence: abortEvidence,
+  },
+  {
     name: 'it sent the signal to itself',
     cause: 'self_signal',
     when: ({ origin }) => origin === 'self',
@@ -249,13 +257,7 @@ const RULES: readonly CauseRule[] = [
     name: 'the kernel sent it for another reason',
     cause: 'kernel',
     when: ({ origin }) => origin === 'kernel',
-    evidence: ({ signo, signal, death }) => [
-      `${signalName(signo)} from the kernel, ${codeLabel(signal)}`,
-      ...(signo === SIGKILL && !death.oom_victim ? ['it was not marked as an out-of-memory victim'] : []),
-      ...(signal !== null && notificationOf(signal) !== null
-        ? notificationEvidence(signal, death)
-        : [whileRunning(signal, 'not necessarily the sender')]),
-    ],
+    evidence: kernelEvidence,
   },
   {
     // Without a recorded signal, the number suffices only if the cause names no sender. In practice, only a write raises SIGPIPE.

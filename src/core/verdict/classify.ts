@@ -54,6 +54,7 @@ function terminated(facts: Facts, coreDumped: boolean): Verdict {
     oomGroup: oomGroup(signal),
     oom: cause === 'oom_kill' ? death.oom : null,
     thread: firstThread(fault, signal, death),
+    traced: death.ptraced,
     evidence: [
       ...rule.evidence(facts),
       ...triggerEvidence(trigger, signal),
@@ -92,6 +93,7 @@ function exited(death: Death, exitCode: number): Verdict {
     oomGroup: null,
     oom: null,
     thread: null,
+    traced: death.ptraced,
     evidence: [
       `it exited with code ${exitCode}`,
       ...stopEvidence(death),

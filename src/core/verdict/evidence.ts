@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts that led to a cause, as text, so that a reader can check the verdict. causes.ts chooses among them.
 import type { Death, Fault, Signal } from '../wire/event.ts';
+import type { Facts } from './facts.ts';
 import { shownFrame } from './frames.ts';
 import { taskLabel } from './labels.ts';
 import { notificationOf } from './notification.ts';
@@ -38,6 +39,12 @@ export function otherEvidence(death: Death, signo: number, cause: Cause, request
     );
   if (death.shrunk) lines.push('its share of the ring buffer was nearly full: parts of the record were left out');
   return lines;
+}
+
+/** The process aborted in the handler of a signal: Java and Ruby report a SIGSEGV of anyone as a bug of theirs. */
+export function abortEvidence({ death, signo, signal, origin }: Facts): string[] {
+  const handled = signal === null ? [] : [requestEvidence({ signal, origin }, death, signo)];
+  return [...handled, 'the process itself then raised SIGABRT'];
 }
 
 function requestEvidence({ signal, origin }: Request, death: Death, signo: number): string {

@@ -4,19 +4,16 @@
 import type { Death, Fault, Signal } from '../wire/event.ts';
 import { notificationOf } from './notification.ts';
 import { isRaisedAgain, originOf } from './origin.ts';
-import { RESULT_IGNORED, SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SYS_SECCOMP } from './signals.ts';
+import { FAULTS, RESULT_IGNORED, SI_KERNEL, SIGSEGV, SIGSYS, SYS_SECCOMP } from './signals.ts';
 import type { SenderKind } from './verdict.ts';
 
 /** Maximum time from a handled fault to a forced SIGSEGV. get_signal() and setup_rt_frame() are on one path. */
 const FORCED_NS = 100_000_000n;
 
-/** Signals that processor exceptions raise. */
-export const FAULTS: ReadonlySet<number> = new Set([SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP]);
-
 export interface Facts {
   readonly death: Death;
   readonly signo: number;
-  /** The fatal signal, if it was recorded. If a handler raised it again: the request that the handler received. */
+  /** The fatal signal, if it was recorded. If a handler raised it again, or aborted: the request that the handler received. */
   readonly signal: Signal | null;
   readonly origin: SenderKind;
   readonly raisedAgain: boolean;

@@ -59,6 +59,10 @@ export const TERMINAL_CLOSED: Frames = new Set(['pty_close', 'tty_release', 'tty
 export const SESSION_END: Frames = new Set(['disassociate_ctty']);
 /** kernel/exit.c: SIGHUP to a stopped process group that became orphaned; no terminal hung up. */
 export const ORPHANED: Frames = new Set(['kill_orphaned_pgrp']);
+/** kernel/ptrace.c: SIGKILL to what a tracer that terminates had attached with PTRACE_O_EXITKILL, as gdb does. */
+export const TRACER_EXIT: Frames = new Set(['exit_ptrace']);
+/** kernel/signal.c: the kernel cannot go on with the program. */
+export const FORCED: Frames = new Set(['force_fatal_sig']);
 /** drivers/tty/n_tty.c */
 export const TERMINAL: Frames = new Set(['isig', '__isig', 'n_tty_receive_signal_char']);
 /** kernel/cgroup/cgroup.c */

@@ -4,7 +4,7 @@
 import type { Actor, Death, Signal } from '../wire/event.ts';
 import { callThatSent, isCodeOfCall } from './calls.ts';
 import { HANGUP, has } from './frames.ts';
-import { SIGQUIT, STOP_REQUESTS, TERMINATION_REQUESTS } from './signals.ts';
+import { FAULTS, SIGABRT, SIGQUIT, STOP_REQUESTS, TERMINATION_REQUESTS } from './signals.ts';
 import type { SenderKind } from './verdict.ts';
 
 /**
@@ -34,16 +34,22 @@ export function originOf(signal: Signal, death: Death): SenderKind {
 
 /**
  * For a signal that the process sent to itself: whether a handler cleaned up and then raised the same signal with the default action
- * (Go, Node.js, shells; recommended by the glibc manual). The cause is then the request that the handler received.
+ * (Go, Node.js, shells; recommended by the glibc manual), or aborted because of it. The cause is then the request that the handler received.
  */
 export function isRaisedAgain(signal: Signal, death: Death): boolean {
   const { request, handled_fault: fault } = death;
-  if (request === null || request.signo !== signal.signo || !wasHandled(request, signal.time_ns)) return false;
-  return fault?.signo !== signal.signo || fault.time_ns <= request.time_ns; // otherwise a later fault is the cause
+  if (request === null || !wasHandled(request, signal.time_ns)) return false;
+  if (request.signo !== signal.signo && !mayAbortAt(request, signal, death)) return false;
+  // A later fault is the cause, but not in Java: no virtual machine survives the request, and its report reads memory that may not be there.
+  return fault?.signo !== request.signo || fault.time_ns <= request.time_ns || isJava(death.process);
 }
 
-/** Java virtual machines print their threads on SIGQUIT, and go on. */
-const PRINTS_ON_SIGQUIT = /(?:^|\/)java$/;
+/** Handlers of crashes take a signal of another process for a fault. */
+function mayAbortAt(request: Signal, { signo }: Signal, death: Death): boolean {
+  return signo === SIGABRT && FAULTS.has(request.signo) && originOf(request, death) === 'process';
+}
+
+const JAVA = /(?:^|\/)java$/;
 
 /**
  * Whether an exit with code 0 answers this request: of another process, handled, and recently enough (`bpf/graceful_stop.h`). SIGHUP and
@@ -53,17 +59,17 @@ export function isGracefulStop(request: Signal, death: Death): boolean {
   const { signo, action, time_ns: timeNs } = request;
   const origin = requestOriginOf(request, death);
   if (action !== 'handled' || origin === 'self' || origin === 'kernel') return false;
-  if (signo === SIGQUIT && printsOnSigquit(death.process)) return false;
+  if (signo === SIGQUIT && isJava(death.process)) return false; // it prints its threads, and goes on
   return death.time_ns - timeNs <= (STOP_REQUESTS.has(signo) ? REQUEST_GRACE_NS : RERAISE_NS);
 }
 
 /** Whether all terminations with the repeat key of this graceful stop are such: the key has the code of the request, but not its signal. */
 export function isCertainStop({ request, process }: Death): boolean {
-  return request !== null && isCodeOfCall(request.code) && !printsOnSigquit(process);
+  return request !== null && isCodeOfCall(request.code) && !isJava(process);
 }
 
-function printsOnSigquit({ exe, comm }: Death['process']): boolean {
-  return PRINTS_ON_SIGQUIT.test(exe ?? comm);
+function isJava({ exe, comm }: Death['process']): boolean {
+  return JAVA.test(exe ?? comm);
 }
 
 /** Whether the process handled the request, and recently enough for an action at `timeNs` to be its consequence. */

@@ -42,6 +42,9 @@ export const TERMINATION_REQUESTS: ReadonlySet<number> = new Set([SIGHUP, SIGINT
 /** Those of them that no program takes for a request to reload. */
 export const STOP_REQUESTS: ReadonlySet<number> = new Set([SIGINT, SIGQUIT, SIGTERM]);
 
+/** Signals that processor exceptions raise. */
+export const FAULTS: ReadonlySet<number> = new Set([SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP]);
+
 /** `SIGKILL` for 9, `SIGRTMIN+2` for 36, `signal 200` for a number that is not a signal. */
 export function signalName(signo: number): string {
   const name = NAMES[signo];

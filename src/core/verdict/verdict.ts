@@ -72,6 +72,8 @@ export interface Verdict {
   readonly oom: Oom | null;
   /** The thread that triggered the termination. null: not known, or all were killed at once. */
   readonly thread: { readonly tid: number; readonly name: string | null } | null;
+  /** A tracer was attached: it can give the process a signal that no probe sees. */
+  readonly traced: boolean;
   /** The facts that led to the cause, as text. */
   readonly evidence: readonly string[];
 }

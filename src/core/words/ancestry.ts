@@ -2,6 +2,7 @@
 // What the ancestors of a process executed: `bash /opt/tidy.sh (pid 33, alice)`. The probes keep it from the exec on (docs/decisions/0091).
 import type { Identities } from '../identity/identity.ts';
 import type { NamedAncestor } from '../identity/names.ts';
+import { quotedText } from './quoted.ts';
 import { visible } from './visible.ts';
 
 /** Ancestors in the evidence. The attributes have all. */
@@ -10,7 +11,7 @@ const ANCESTORS_IN_EVIDENCE = 3;
 /** Nearest first. One whose program is not known has its name alone. */
 export function ancestorCommandLines(ancestors: readonly NamedAncestor[]): string[] {
   return ancestors.map(({ name, pid, arguments: args, user }) => {
-    const line = args.shown?.join(' ').trim() || name;
+    const line = quotedText(args.shown?.join(' ').trim() || name);
     return visible(`${line} (pid ${pid}${user === null ? '' : `, ${user.name ?? `uid ${user.uid}`}`})`);
   });
 }

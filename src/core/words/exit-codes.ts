@@ -41,15 +41,37 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
   },
   {
     title: 'Programs that start others',
-    executables: ['env', 'nice', 'nohup', 'setsid', 'stdbuf', 'chroot', 'su', 'timeout', 'xargs'],
-    source: 'GNU coreutils manual, Exit status; xargs(1), EXIT STATUS; timeout(1)',
+    executables: ['env', 'nice', 'nohup', 'setsid', 'stdbuf', 'chroot', 'su'],
+    source: 'GNU coreutils manual, Exit status',
     codes: {
-      123: 'a command that xargs ran exited with a code from 1 to 125',
-      124: 'the time limit of timeout was reached; with xargs, a command exited with 255',
-      125: 'the starting program itself failed; with xargs, a command was killed by a signal',
+      125: 'the starting program itself failed',
       126: 'the command was found but could not be run',
       127: 'the command was not found',
-      137: 'timeout had to send SIGKILL, or its command was killed by it',
+    },
+  },
+  {
+    title: 'timeout',
+    executables: ['timeout', 'gtimeout'],
+    source: 'timeout(1), EXIT STATUS',
+    codes: {
+      124: 'the time limit was reached',
+      125: 'timeout itself failed',
+      126: 'the command was found but could not be run',
+      127: 'the command was not found',
+      137: 'the time limit was reached, and SIGKILL was sent, or the command was killed by it',
+    },
+  },
+  {
+    title: 'xargs',
+    executables: ['xargs'],
+    source: 'xargs(1), EXIT STATUS',
+    codes: {
+      1: 'an error of xargs itself',
+      123: 'a command exited with a code from 1 to 125',
+      124: 'a command exited with 255',
+      125: 'a command was killed by a signal',
+      126: 'the command could not be run',
+      127: 'the command was not found',
     },
   },
   {
@@ -166,6 +188,33 @@ export const EXIT_CODES: readonly ExitCodeTable[] = [
       2: 'the command line was wrong: an option of python or of the program (argparse), a script that cannot be opened, or sys.exit(2)',
       120: 'the standard streams could not be flushed at exit',
     },
+  },
+  {
+    title: 'PHP',
+    executables: ['php', 'php5*', 'php7*', 'php8*'],
+    source: 'PHP manual, exit, and Command line usage',
+    codes: {
+      1: 'the script could not be opened, or exit(1)',
+      255: 'a fatal error: an uncaught exception, the memory limit or a syntax error',
+    },
+  },
+  {
+    title: 'Perl',
+    executables: ['perl', 'perl5*'],
+    source: 'perlfunc(1), die',
+    codes: { 255: 'die, if no system call had failed before; otherwise it exits with the number of that error' },
+  },
+  {
+    title: 'Ruby',
+    executables: ['ruby', 'ruby2*', 'ruby3*'],
+    source: 'Ruby documentation: Kernel#exit, Kernel#abort',
+    codes: { 1: 'an uncaught exception, abort, or exit(false)' },
+  },
+  {
+    title: 'Lua',
+    executables: ['lua', 'lua5*', 'luajit*'],
+    source: 'lua(1)',
+    codes: { 1: 'an error that the script did not catch, or os.exit(false)' },
   },
   {
     title: 'Java virtual machine',

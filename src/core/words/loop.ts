@@ -72,7 +72,7 @@ function giveUp(isUnit: boolean, restarter: string | null): string {
 /** What limits the number of starts, by the label of what starts. */
 const LIMITS: readonly (readonly [RegExp, string])[] = [
   [/^supervisord /, "supervisord's startretries"],
-  [/^PM2 v/, "pm2's max_restarts"],
+  [/^pm2 /, "pm2's max_restarts"],
   [/^(?:containerd-shim|conmon) /, "the container's restart policy"],
 ];
 

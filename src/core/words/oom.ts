@@ -4,6 +4,7 @@ import type { CgroupUse, MemoryReading, Unread, UsingProcess } from '../cgroup/u
 import type { VictimIdentity } from '../identity/identity.ts';
 import { displayName } from '../naming/program.ts';
 import type { Oom } from '../wire/event.ts';
+import { quotedName } from './quoted.ts';
 import { size } from './units.ts';
 
 /** Processes in the sentence, and in the attribute. */
@@ -80,14 +81,14 @@ function sizesIn({ cgroup, usage, peak, parts }: CgroupUse): string | null {
     ['kernel', parts.kernel],
   ] as const;
   const split = list.flatMap(([name, bytes]) => (bytes === null ? [] : `${name} ${size(bytes)}`)).join(', ');
-  return `a moment later ${cgroup} used ${size(usage)}${peak === null ? '' : `, at most ${size(peak)} before`}${split === '' ? '' : `: ${split}`}`;
+  return `a moment later ${quotedName(cgroup)} used ${size(usage)}${peak === null ? '' : `, at most ${size(peak)} before`}${split === '' ? '' : `: ${split}`}`;
 }
 
 function processesIn(use: CgroupUse, victim: VictimIdentity): string | null {
   const { cgroup, isComplete } = use;
   const others = othersIn(use, victim);
   if (others.length === 0) return null;
-  const where = cgroup === '/' ? 'on the machine' : `in ${cgroup}`;
+  const where = cgroup === '/' ? 'on the machine' : `in ${quotedName(cgroup)}`;
   const list = others.map((process) => `${processLabel(process)} ${size(process.rss)}`).join(', ');
   return `the largest other processes ${where}${isComplete ? '' : ', as far as they were read'}: ${list}`;
 }
@@ -96,17 +97,17 @@ function eventsOf({ cgroup, events: { max, oomKill } }: CgroupUse): string | nul
   if (cgroup === '/' || (max === null && oomKill === null)) return null;
   const hits = max === null ? [] : [`its limit was reached ${max === 1 ? 'once' : `${max} times`}`];
   const kills = oomKill === null ? [] : [`processes killed for it: ${oomKill}`];
-  return `since ${cgroup} was made: ${[...hits, ...kills].join(', ')}`;
+  return `since ${quotedName(cgroup)} was made: ${[...hits, ...kills].join(', ')}`;
 }
 
 function pressureOf({ pressure, cgroup }: CgroupUse): string | null {
   if (pressure === null) return null;
-  const where = cgroup === '/' ? 'on the machine' : `in ${cgroup}`;
+  const where = cgroup === '/' ? 'on the machine' : `in ${quotedName(cgroup)}`;
   return `in the last 10 s, some process ${where} waited for memory ${pressure.some} % of the time, all of them ${pressure.full} %`;
 }
 
 function ownLimitOf({ ownLimit }: CgroupUse, { cgroup }: VictimIdentity): string | null {
-  return ownLimit === null ? null : `the limit of its own cgroup, ${cgroup}, is ${size(ownLimit)}`;
+  return ownLimit === null ? null : `the limit of its own cgroup, ${quotedName(cgroup ?? '')}, is ${size(ownLimit)}`;
 }
 
 function initOf(use: CgroupUse, victim: VictimIdentity): string | null {

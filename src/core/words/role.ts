@@ -15,6 +15,7 @@ export function roleClause({ role, sender, victim }: Identities, memory: Memory 
   if (role.role === 'oom_daemon') return `${sender.name} frees memory before the kernel has to${memoryLabel(memory)}`;
   const { whom, why } = role.stop;
   const reason = why === null ? '' : ` (${why}?)`;
+  if (whom === 'sibling') return `another worker of its own master stopped it${reason}`;
   if (whom === 'worker') return `its own master, ${sender.name}, stopped worker ${victim.pid}${reason}`;
   const who = role.role === 'timeout' ? sender.name : `its ${NOUNS[role.role]}, ${sender.name},`;
   return `${who} stopped it${reason}`;

@@ -5,11 +5,13 @@
 import type { Identities, Identity } from '../identity/identity.ts';
 import type { Named } from '../identity/names.ts';
 import { shownName } from '../naming/program.ts';
+import { kernelReason } from '../verdict/kernel-reason.ts';
 import { notificationOf } from '../verdict/notification.ts';
 import { SIGINT, SIGQUIT, signalName, TERMINATION_REQUESTS } from '../verdict/signals.ts';
 import { sessionLabel } from '../verdict/trigger.ts';
 import type { Verdict } from '../verdict/verdict.ts';
 import { containerLabel, faultLabel } from './labels.ts';
+import { quotedName, quotedText } from './quoted.ts';
 import { signalClause } from './signal-meanings.ts';
 import { duration, size } from './units.ts';
 
@@ -121,7 +123,9 @@ function partsOf(verdict: Verdict, victim: Named, labels: Labels, meaning: strin
     case 'fault':
       return { what: `crashed with ${signal}${faultDetail(verdict, victim)}` };
     case 'abort':
-      return { what: `aborted (${signal})${inThread(verdict, victim)}` };
+      return verdict.disposition === 'handled'
+        ? { what: `aborted (${signal})`, reason: afterRequest(verdict, labels) }
+        : { what: `aborted (${signal})${inThread(verdict, victim)}` };
     case 'self_signal':
       return { what: `terminated itself with ${signal}` };
     case 'killed':
@@ -157,7 +161,7 @@ function partsOf(verdict: Verdict, victim: Named, labels: Labels, meaning: strin
     case 'kernel':
       return kernelParts(verdict, signal);
     case 'unknown':
-      return { what: `was killed by ${signal}`, reason: '; the sender is not known' };
+      return { what: `was killed by ${signal}`, reason: `; the sender is not known${tracerLabel(verdict)}` };
   }
 }
 
@@ -169,7 +173,7 @@ function meaningOf({ signo, cause }: Verdict): Pick<Parts, 'reason'> {
 
 /** A cause that has a reason of its own keeps it: the place follows. */
 function withCrash({ what, reason }: Parts, crash: CrashClause | null): Parts {
-  const clauses = [...(reason ? [] : [crash?.words]), crash?.place == null ? null : `in ${crash.place}`];
+  const clauses = [...(reason ? [] : [crash?.words]), crash?.place == null ? null : `in ${quotedText(crash.place)}`];
   const text = clauses.filter((clause) => clause != null).join(', ');
   if (text === '') return reason === undefined ? { what } : { what, reason };
   return { what, reason: reason ? `${reason}, ${text}` : `: ${text}` };
@@ -193,10 +197,15 @@ function actLabel({ cause, trigger }: Verdict, name: string | null): string {
   }
 }
 
+/** ptrace(2) delivers a signal without sending one (ptrace_signal() in kernel/signal.c). */
+function tracerLabel({ traced, signal }: Verdict): string {
+  return traced && signal === null ? ': a tracer was attached, and may have given it the signal' : '';
+}
+
 function kernelParts({ signal }: Verdict, name: string): Parts {
   const what = `was killed by ${name} from the kernel`;
-  const notification = signal === null ? null : notificationOf(signal);
-  return notification === null ? { what } : { what, reason: `: ${notification}` };
+  const reason = signal === null ? null : (notificationOf(signal) ?? kernelReason(signal));
+  return reason === null ? { what } : { what, reason: `: ${reason}` };
 }
 
 function exitParts(verdict: Verdict, labels: Labels, meaning: string | null): Parts {
@@ -236,7 +245,7 @@ function oomReason({ oom, oomScope, trigger, signal }: Verdict, victim: Named, a
     self && oomScope !== 'unknown' ? `${had}${had === '' ? '; it' : ''} and asked for more` : `${asked}${had}`;
   if (oomScope === 'host') return `: the machine ran out of memory${more}`;
   if (oomScope !== 'cgroup') return '';
-  const where = oom?.cgroup == null ? 'its cgroup' : `cgroup ${oom.cgroup}`;
+  const where = oom?.cgroup == null ? 'its cgroup' : `cgroup ${quotedName(oom.cgroup)}`;
   const limit = oom?.limit == null ? 'its memory limit' : `its limit of ${size(oom.limit)}`;
   return `: ${where} reached ${limit}${more}`;
 }

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import type { HistoryCommand, HistoryQuery, PurgeQuery } from '../../config/history-flags.ts';
 import type { Entry } from '../../core/history/entry.ts';
 import { renderStatistics, renderTable } from '../../core/history/table.ts';
+import { visibleJson } from '../../core/words/visible.ts';
 import { renderer, renderJson, wantsColour } from '../console.ts';
 import type { Log } from '../log.ts';
 import { outputLost, print, write } from '../output.ts';
@@ -45,8 +46,8 @@ async function list(query: HistoryQuery, log: Log): Promise<number> {
   const { filter, reverse, output } = query;
   const { entries } = reader.list(filter, { limit: query.limit ?? LIST_LIMIT, reverse });
   reportProblems(reader, log);
-  if (output === 'json') await print(`${JSON.stringify(entries.map(jsonOf), null, 2)}\n`);
-  else if (output === 'jsonl') await print(entries.map((entry) => `${JSON.stringify(jsonOf(entry))}\n`).join(''));
+  if (output === 'json') await print(`${visibleJson(entries.map(jsonOf), null, 2)}\n`);
+  else if (output === 'jsonl') await print(entries.map((entry) => `${visibleJson(jsonOf(entry))}\n`).join(''));
   else if (entries.length > 0) await page(renderTable(entries, terminalWidth()), query.pager);
   else log.line(nothing(query));
   return entries.length > 0 ? FOUND : NONE;
@@ -69,7 +70,7 @@ async function show(what: string, query: HistoryQuery, log: Log): Promise<number
       members: members.map(jsonOf),
       earlier: earlier.map(jsonOf),
     };
-    await print(`${JSON.stringify(json, null, 2)}\n`);
+    await print(`${visibleJson(json, null, 2)}\n`);
   } else await page(wholeReport(entry, related, wantsColour(process.stdout, process.env)), query.pager);
   return FOUND;
 }
@@ -85,7 +86,7 @@ async function follow({ stateDir, filter, output }: HistoryQuery): Promise<numbe
     const news = reader.since(cursor, filter);
     ({ cursor } = news);
     const text = news.entries.map((entry) =>
-      output === 'json' ? `${JSON.stringify(jsonOf(entry))}\n` : render(entry.record),
+      output === 'json' ? `${visibleJson(jsonOf(entry))}\n` : render(entry.record),
     );
     const error = text.length === 0 ? null : await write(process.stdout, text.join(''));
     if (error?.code === 'EPIPE') return FOUND;
@@ -97,7 +98,7 @@ async function stats(query: HistoryQuery, log: Log): Promise<number> {
   const reader = openHistory(query.stateDir);
   const statistics = reader.stats(query.filter, { bins: BINS, top: query.limit ?? TOP });
   reportProblems(reader, log);
-  if (query.output === 'json') await print(`${JSON.stringify(statistics, stringified, 2)}\n`);
+  if (query.output === 'json') await print(`${visibleJson(statistics, stringified, 2)}\n`);
   else if (statistics.total > 0) await page(renderStatistics(statistics, terminalWidth()), query.pager);
   else log.line(nothing(query));
   return statistics.total > 0 ? FOUND : NONE;

@@ -5,6 +5,7 @@ import { EXIT_SEARCH_FAILED, FatalError } from '../../core/errors.ts';
 import type { Entry } from '../../core/history/entry.ts';
 import { type Rehearsal, rehearse } from '../../core/history/rehearsal.ts';
 import { rehearsalJson, renderRehearsal } from '../../core/history/rehearsal-text.ts';
+import { visibleJson } from '../../core/words/visible.ts';
 import type { Log } from '../log.ts';
 import { print } from '../output.ts';
 import { readRules } from '../rules.ts';
@@ -18,7 +19,7 @@ export async function testFilters(query: FiltersTest, log: Log): Promise<number>
   const found = await rehearsalOf(query, log);
   const { records, unreported, gone, come, left } = found;
   if (records + unreported === 0) log.line(`The history in ${query.stateDir} has no terminations yet.`);
-  if (query.output === 'json') await print(`${JSON.stringify(rehearsalJson(found), null, 2)}\n`);
+  if (query.output === 'json') await print(`${visibleJson(rehearsalJson(found), null, 2)}\n`);
   else await page(renderRehearsal(found), query.pager);
   return gone.length + come.length + left.length > 0 ? 0 : 1;
 }

@@ -2,6 +2,7 @@
 // Reads the records of one segment. A record that fails its checksum, or is not complete, is damaged: null.
 import { closeSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import * as z from 'zod/mini';
 import { type Entry, type EntryDelivery, entryOf } from '../../core/history/entry.ts';
 import type { Index } from '../../core/history/index-entry.ts';
 import { readRecord } from '../../core/telemetry/stored.ts';
@@ -10,15 +11,19 @@ import { openToRead, pathOf, readIfThere, type SegmentName } from './segments.ts
 /** A longer record is damaged: none has so many bytes. */
 const RECORD_BYTES_MAX = 4 * 1024 * 1024;
 
+/** The greatest time that a Date has, in ms since 1970. */
+const TIME_MS_MAX = 8.64e15;
+const answerSchema = z.object({
+  from: z.int(),
+  to: z.int(),
+  state: z.enum(['delivered', 'rejected']),
+  atMs: z.number().check(z.gte(0), z.lte(TIME_MS_MAX)),
+  endpoint: z.string(),
+  reason: z.exactOptional(z.string()),
+});
+
 /** The answer of the collector for the records `from` to `to`, by their positions. A line of `.delivery`. */
-export interface Answer {
-  readonly from: number;
-  readonly to: number;
-  readonly state: 'delivered' | 'rejected';
-  readonly atMs: number;
-  readonly endpoint: string;
-  readonly reason?: string;
-}
+export type Answer = z.infer<typeof answerSchema>;
 
 export class SegmentReader {
   readonly #directory: string;
@@ -77,8 +82,7 @@ function readAnswers(path: string): Answer[] {
     .split('\n')
     .flatMap((line) => {
       try {
-        const answer = JSON.parse(line) as Partial<Answer> | null;
-        return typeof answer?.from === 'number' && typeof answer.to === 'number' ? [answer as Answer] : [];
+        return [answerSchema.parse(JSON.parse(line))];
       } catch {
         return [];
       }

@@ -11,6 +11,7 @@ import type { Death, Hello, LoaderStatus, Message, Request, RequestEnd, Restart 
 import type { Gap } from '../../core/wire/gap.ts';
 import type { Equal, Repeat, RepeatIds } from '../../core/wire/repeat.ts';
 import { type Decoded, Decoder, encodeAck, encodeArm, encodeCounted } from '../../core/wire/wire.ts';
+import { visibleJson } from '../../core/words/visible.ts';
 import type { Log } from '../log.ts';
 import { sleep } from '../sleep.ts';
 import { CHUNK_BYTES, chunksOf } from './chunks.ts';
@@ -209,7 +210,7 @@ export class LoaderReader {
     const { code, message, sample } = error;
     this.#options.log.rateLimited(
       'bad line',
-      `A line from the loader was skipped and counted (${code}: ${message}). It begins with ${JSON.stringify(sample)}.`,
+      `A line from the loader was skipped and counted (${code}: ${message}). It begins with ${visibleJson(sample)}.`,
     );
   }
 }

@@ -26,10 +26,17 @@ export type Done = (result: { readonly code: number; readonly error?: Error }) =
 interface Exchange {
   /** The answer to the last request over HTTP; null: none yet, or gRPC. */
   http: HttpAnswer | null;
+  response: IncomingMessage | null;
   /** That answer is a web page. */
   isPage: boolean;
+  /** The longest that a request and its answer may take. */
+  readonly limitMs: number;
   partial: PartialSuccess | null;
 }
+
+/** The timeout of the exporters (OTEL_EXPORTER_OTLP_TIMEOUT) is only for the next byte, which may come again and again. */
+const LIMIT_MS = 60_000;
+const LATE = Object.assign(new Error('the answer did not end in time'), { code: 'ETIMEDOUT' });
 
 const exchanges = new AsyncLocalStorage<Exchange>();
 
@@ -38,17 +45,21 @@ subscribe('http.client.request.created', (message) => {
   const exchange = exchanges.getStore();
   if (exchange === undefined) return;
   const { request } = message as { request: ClientRequest };
+  const timer = setTimeout(() => (exchange.response ?? request).destroy(LATE), exchange.limitMs);
+  request.once('close', () => clearTimeout(timer));
   // The exporter tries again: the answer to its last attempt counts.
-  exchange.http = null;
-  request.once('response', ({ statusCode = 0, statusMessage = '', headers }: IncomingMessage) => {
+  [exchange.http, exchange.response] = [null, null];
+  request.once('response', (response: IncomingMessage) => {
+    const { statusCode = 0, statusMessage = '', headers } = response;
     exchange.http = { status: statusCode, retryAfter: headers['retry-after'], text: statusMessage };
-    exchange.isPage = /^text\/html\b/i.test(headers['content-type'] ?? '');
+    exchange.isPage = /^(?:text\/html|application\/xhtml\+xml)\b/i.test(headers['content-type'] ?? '');
+    exchange.response = response;
   });
 });
 
 /** Calls `start`, which passes items to an exporter, and resolves with the outcome. Never rejects. Exports may overlap. */
-export async function exportOnce(start: (done: Done) => void): Promise<Outcome> {
-  const exchange: Exchange = { http: null, isPage: false, partial: null };
+export async function exportOnce(start: (done: Done) => void, limitMs = LIMIT_MS): Promise<Outcome> {
+  const exchange: Exchange = { http: null, response: null, isPage: false, limitMs, partial: null };
   try {
     const error = await exchanges.run(
       exchange,
@@ -57,6 +68,9 @@ export async function exportOnce(start: (done: Done) => void): Promise<Outcome> 
           start(({ code, error }) => resolve(code === 0 ? null : (error ?? new Error('failed without a reason')))),
         ),
     );
+    const { response } = exchange;
+    // The exporters take one that breaks off for what its status says.
+    if (response !== null && !response.complete && !exchange.isPage) return brokenOff(response, error);
     if (error !== null) return failureOf(error, exchange.http);
     // A login page or a web server also answers 200. The records did not arrive.
     if (exchange.http !== null && exchange.isPage)
@@ -68,6 +82,11 @@ export async function exportOnce(start: (done: Done) => void): Promise<Outcome> 
   }
 }
 
+function brokenOff({ errored }: IncomingMessage, error: Error | null): Failure {
+  const { code = null, message } = (errored ?? error ?? new Error('the answer broke off')) as NodeJS.ErrnoException;
+  return unreached(code, message);
+}
+
 /** OTLPExporterError of the HTTP exporters, ServiceError of grpc-js, or a local error without an answer. */
 interface ExportError extends Error {
   readonly code?: unknown;
@@ -77,7 +96,6 @@ interface ExportError extends Error {
 }
 
 function failureOf({ code, message, data = '', details, metadata }: ExportError, http: HttpAnswer | null): Failure {
-  // Failed with 2xx: the body did not end, so the answer is incomplete.
   if (http !== null && http.status > 299) return httpFailure({ ...http, text: `${http.text} ${data}` }, Date.now());
   if (typeof code === 'number') {
     const [status] = metadata?.get('grpc-status-details-bin') ?? [];

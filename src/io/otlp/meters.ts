@@ -4,6 +4,7 @@
 import { type Attributes as OtelAttributes, ValueType } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, MetricReader, type MetricReaderOptions } from '@opentelemetry/sdk-metrics';
+import { harmlessText } from '../../core/identity/claims.ts';
 import type { Host } from '../../core/identity/host.ts';
 import type { KernelCounts } from '../../core/kernel-counts.ts';
 import type { Displaced, OriginKey } from '../../core/shares.ts';
@@ -73,7 +74,7 @@ export class Meters {
     const attributes: OtelAttributes = {
       [semconv.CAUSE]: verdict.cause,
       ...(verdict.errorType === null ? {} : { [semconv.ERROR_TYPE]: verdict.errorType }),
-      [semconv.PROCESS_EXECUTABLE_NAME]: String(resource[semconv.PROCESS_EXECUTABLE_NAME]),
+      [semconv.PROCESS_EXECUTABLE_NAME]: harmlessText(String(resource[semconv.PROCESS_EXECUTABLE_NAME])),
     };
     const service = serviceLevel(resource, this.#options.host);
     this.services.count(service, attributes, origin, performance.now(), times);

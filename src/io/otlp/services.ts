@@ -15,6 +15,8 @@ export const SERVICES_MAX = 256;
 export const SERIES_MAX = 256;
 /** Of all origins together: each may have as many as are free (Shares.admits()). */
 const SERIES_TOTAL_MAX = 2 * SERIES_MAX;
+/** Of all services together, and of all origins: what a page of /metrics, and an export, cost. */
+export const ALL_SERIES_MAX = 4_096;
 /** Maximum number of services that gave way and whose counts the target does not have yet. Beyond it, none gives way. */
 const LEAVING_MAX = 4 * SERVICES_MAX;
 /** A service without a termination for this time is forgotten. If it terminates again, its counts start with 0. */
@@ -59,6 +61,8 @@ export class Services<Reader> {
   /** Those that gave way to another: exported until the target has every count. */
   readonly #leaving = new Map<string, Service<Reader>>();
   #host: Service<Reader> | null = null;
+  /** The series of each origin, in all services. */
+  readonly #series = new Shares();
   /** Terminations that are counted under the host alone, and in the overflow series of a service. */
   readonly withoutService = new Displaced();
   readonly withoutSeries = new Displaced();
@@ -84,9 +88,20 @@ export class Services<Reader> {
 
   /** Forgets the services that are idle or gave way, if the target has every count. */
   forget(nowMs: number): void {
-    for (const [key, { settled }] of this.#leaving) if (settled) this.#leaving.delete(key);
-    for (const { key, value } of this.#services.members())
-      if (value.settled && nowMs - value.lastAt >= IDLE_MS) this.#services.delete(key);
+    for (const [key, service] of this.#leaving) {
+      if (!service.settled) continue;
+      this.#leaving.delete(key);
+      this.#release(service);
+    }
+    for (const { key, value } of this.#services.members()) {
+      if (!value.settled || nowMs - value.lastAt < IDLE_MS) continue;
+      this.#services.delete(key);
+      this.#release(value);
+    }
+  }
+
+  #release({ shares }: Service<Reader>): void {
+    for (const [origin, held] of shares) this.#series.add(origin, -held);
   }
 
   /** The service, or the host if the origin has most services itself. */
@@ -124,8 +139,9 @@ export class Services<Reader> {
     times: number,
   ): Series {
     const { shares } = service;
-    if (shares.admits(origin, SERIES_TOTAL_MAX)) {
+    if (shares.admits(origin, SERIES_TOTAL_MAX) && this.#series.admits(origin, ALL_SERIES_MAX)) {
       shares.add(origin, 1);
+      this.#series.add(origin, 1);
       return this.#addSeries(service, key, attributes);
     }
     this.withoutSeries.add(origin, times);

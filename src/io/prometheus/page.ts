@@ -3,15 +3,8 @@
 // and no units. So the names of service and host become labels, and units part of the names, as Prometheus does with OTLP. server.ts
 // answers the requests.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
-import type {
-  CollectionResult,
-  DataPoint,
-  MetricData,
-  MetricReader,
-  ResourceMetrics,
-  ScopeMetrics,
-} from '@opentelemetry/sdk-metrics';
+import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
+import type { DataPoint, MetricData, MetricReader, ResourceMetrics, ScopeMetrics } from '@opentelemetry/sdk-metrics';
 import type { HealthAddress } from '../../config/health-address.ts';
 import type { PageState } from '../../core/delivery/export-state.ts';
 import * as semconv from '../../core/telemetry/semconv.ts';
@@ -40,13 +33,25 @@ const CONSTANT: ReadonlySet<string> = new Set([
 /** Units of UCUM as Prometheus calls them; those in braces have no name. */
 const UNITS: Readonly<Record<string, string>> = { s: 'seconds', By: 'bytes' };
 
+/** A page that takes longer is served again for some time, so that clients cannot keep the service busy. */
+const QUICK_MS = 50;
+/** That time, as a multiple of what the page took. */
+const REST_FACTOR = 4;
+
+/** A page that is made, or was. */
+interface Made {
+  readonly text: Promise<Buffer>;
+  /** Until then it is served again, in ms of the monotonic clock. */
+  untilMs: number;
+}
+
 export class MetricsPage {
   readonly #meters: Meters;
-  readonly #exporter = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true });
+  readonly #serializer = new PrometheusSerializer('', false, undefined, false, true);
   readonly #address: HealthAddress;
   readonly #intervalMs: number;
-  /** One collection after the other. */
-  #collection: Promise<unknown> = Promise.resolve();
+  /** Requests at the same time have the same page. */
+  #made: Made | null = null;
   /** When it was last asked for, ms since 1970; null: not yet. */
   #lastMs: number | null = null;
 
@@ -54,7 +59,6 @@ export class MetricsPage {
     this.#address = address;
     this.#intervalMs = intervalMs;
     this.#meters = new Meters({ ...options, reader: {}, onNewSeries: () => {} });
-    this.#exporter.setMetricProducer({ collect: () => this.#inTurn() });
   }
 
   get meters(): Meters['own']['provider'] {
@@ -77,18 +81,28 @@ export class MetricsPage {
     return { address: this.#address, lastMs: this.#lastMs, overflows: this.#meters.overflows };
   }
 
-  answer(request: IncomingMessage, response: ServerResponse): void {
+  answer(_: IncomingMessage, response: ServerResponse): void {
     this.#lastMs = Date.now();
-    this.#exporter.getMetricsRequestHandler(request, response);
+    this.#page().then(
+      (text) => response.writeHead(200, { 'content-type': 'text/plain' }).end(text),
+      (error: Error) => response.writeHead(500).end(`${error.message}\n`),
+    );
   }
 
-  #inTurn(): Promise<CollectionResult> {
-    const collection = this.#collection.then(() => this.#collect());
-    this.#collection = collection.catch(() => {}); // the exporter reports it
-    return collection;
+  #page(): Promise<Buffer> {
+    const now = performance.now();
+    if (this.#made !== null && now < this.#made.untilMs) return this.#made.text;
+    const made: Made = { text: this.#collect(), untilMs: Number.POSITIVE_INFINITY };
+    const over = (): void => {
+      const tookMs = performance.now() - now;
+      made.untilMs = tookMs < QUICK_MS ? 0 : now + tookMs * (1 + REST_FACTOR);
+    };
+    made.text.then(over, over);
+    this.#made = made;
+    return made.text;
   }
 
-  async #collect(): Promise<CollectionResult> {
+  async #collect(): Promise<Buffer> {
     const { services, own } = this.#meters;
     const settled = performance.now() - this.#intervalMs / 2;
     const due = ({ zeroAt }: Series): boolean => zeroAt !== null && zeroAt <= settled;
@@ -102,7 +116,7 @@ export class MetricsPage {
     services.forget(performance.now());
     const itself = await read(own.reader);
     scopeMetrics.push(...labelled(itself, [semconv.SERVICE_VERSION]));
-    return { resourceMetrics: { resource: itself.resource, scopeMetrics }, errors: [] };
+    return Buffer.from(this.#serializer.serialize({ resource: itself.resource, scopeMetrics }));
   }
 }
 

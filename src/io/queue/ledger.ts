@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // All writes to the disk queue: rows and counters change in the same transaction, so the counters add up (core/counters.ts) whichever
 // process is killed, and when. It recovers from a damaged file and from a full disk. queue.ts decides which rows are stored and sent.
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { DiskError } from '../../core/errors.ts';
 import type { Log } from '../log.ts';
 import { type Open, type OpenChanges, OpenRows } from './open-rows.ts';
-import { openQueueFile, queuePath, replaceDamaged, replaceEmpty } from './queue-file.ts';
+import { openQueueFile, queuePath, replaceDamaged, replaceEmpty, restoreRemoved } from './queue-file.ts';
 import { isDamage, SQLITE, sqliteCode } from './sqlite-codes.ts';
 import {
   applyDeferred,
@@ -103,6 +103,7 @@ export class Ledger {
     for (let attempt = 0; ; attempt += 1) {
       try {
         if (this.#reopen !== null) this.#recover(this.#reopen);
+        else if (!existsSync(this.path)) this.#restore();
         this.#transaction(durable, work, open);
         return;
       } catch (error) {
@@ -187,6 +188,14 @@ export class Ledger {
     this.defer(() => {});
   }
 
+  /** The file was removed. Its rows are there as long as it is open. */
+  #restore(): void {
+    const { directory, log } = this.#options;
+    this.#db = orDiskError(() => restoreRemoved(this.#db, directory));
+    [this.#sql, this.#durable] = [prepare(this.#db), true];
+    log.line(`The queue ${this.path} was removed. It is written again, and none of its records is lost.`, 'warn');
+  }
+
   #anyFile = (): DatabaseSync => openQueueFile(this.#options.directory, this.#options.log).db;
   #emptyFile = (): DatabaseSync => replaceEmpty(this.#options.directory);
 
@@ -201,11 +210,7 @@ export class Ledger {
   #recover(open: () => DatabaseSync): void {
     if (this.#db.isOpen) this.#db.close();
     this.#reopen = this.#anyFile;
-    try {
-      this.#db = open();
-    } catch (error) {
-      throw Object.assign(error as Error, { errcode: sqliteCode(error) || SQLITE.IOERR });
-    }
+    this.#db = orDiskError(open);
     const sql = prepare(this.#db);
     this.#sql = sql;
     this.#durable = true;
@@ -263,6 +268,14 @@ export class Ledger {
     this.#error = message;
     this.#options.log.rateLimited('queue', message, 'error');
     return new DiskError(kind, message);
+  }
+}
+
+function orDiskError(open: () => DatabaseSync): DatabaseSync {
+  try {
+    return open();
+  } catch (error) {
+    throw Object.assign(error as Error, { errcode: sqliteCode(error) || SQLITE.IOERR });
   }
 }
 

@@ -107,6 +107,21 @@ export function replaceEmpty(directory: string): DatabaseSync {
   return openChecked(queuePath(directory));
 }
 
+/** Writes the rows of a file that was removed to a new one of its name, and returns it. The old one is closed. */
+export function restoreRemoved(removed: DatabaseSync, directory: string): DatabaseSync {
+  const path = queuePath(directory);
+  const unfinished = `${path}.new`;
+  prepareDirectory(directory);
+  rmSync(unfinished, { force: true });
+  // SQLite makes no file with another mode.
+  closeSync(openSync(unfinished, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600));
+  removed.prepare('VACUUM INTO ?').run(unfinished);
+  // Before the new one has the name: closing removes the log of that name.
+  removed.close();
+  renameSync(unfinished, path);
+  return openChecked(path);
+}
+
 function prepareDirectory(directory: string): void {
   try {
     // The history in it is for the group, too.

@@ -7,7 +7,7 @@ import { classify } from '../../../src/core/verdict/classify.ts';
 import { SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP } from '../../../src/core/verdict/signals.ts';
 import type { Death } from '../../../src/core/wire/event.ts';
 import { ABORT, aborted, crash, faulted, frames, mapping } from '../../support/crashes.ts';
-import { fault, killedBy, signal } from '../../support/deadly.ts';
+import { fault, itself, killedBy, signal } from '../../support/deadly.ts';
 
 const reportOf = (death: Death) => crashReport(death, classify(death), 'redacted');
 const explained = (death: Death) => {
@@ -681,6 +681,55 @@ describe('an abort', () => {
       'p::main',
     ],
     [
+      'Rust: index, built without optimization',
+      [
+        ...panicked,
+        'core::panicking::panic_bounds_check',
+        '<usize as core::slice::index::SliceIndex<[T]>>::index',
+        'core::slice::index::<impl core::ops::index::Index<I> for [T]>::index',
+        '<alloc::vec::Vec<T,A> as core::ops::index::Index<I>>::index',
+        'p::main',
+      ],
+      'Rust panic (index out of bounds)',
+      'p::main',
+    ],
+    [
+      'Rust: expect, built without optimization',
+      [...panicked, 'core::result::unwrap_failed', 'core::result::Result<T,E>::expect', 'p::main'],
+      'Rust panic (unwrap or expect of an error)',
+      'p::main',
+    ],
+    [
+      'Rust: an Index of the program',
+      [
+        ...panicked,
+        'core::panicking::panic_bounds_check',
+        '<p::Grid as core::ops::index::Index<usize>>::index',
+        'p::main',
+      ],
+      'Rust panic (index out of bounds)',
+      '<p::Grid as core::ops::index::Index<usize>>::index',
+    ],
+    [
+      'Rust: an allocation, built without optimization',
+      [
+        ...ABORT,
+        'std::sys::pal::unix::abort_internal',
+        'std::process::abort',
+        'std::alloc::rust_oom::{closure#0}',
+        'std::sys::backtrace::__rust_end_short_backtrace::<std::alloc::rust_oom::{closure#0}, !>',
+        'std::alloc::rust_oom',
+        '__rustc::__rust_alloc_error_handler',
+        'alloc::alloc::handle_alloc_error',
+        'alloc::raw_vec::handle_error',
+        'alloc::raw_vec::RawVecInner<A>::with_capacity_in',
+        'alloc::vec::Vec<T>::with_capacity',
+        'p::main',
+      ],
+      'an allocation failed (Rust)',
+      'p::main',
+    ],
+    [
       'Rust: a full stack',
       [
         ...ABORT,
@@ -742,6 +791,19 @@ describe('an abort', () => {
       ],
       'the program called process.abort() (Node.js)',
       'Builtins_CallApiCallbackGeneric',
+    ],
+    [
+      'Java: no heap left',
+      [
+        ...ABORT,
+        `os::abort(bool, void*, void const*)@${jvm}`,
+        `VMError::report_and_die(int, char const*, char const*, __va_list_tag*)@${jvm}`,
+        `report_fatal(VMErrorType, char const*, int, char const*, ...)@${jvm}`,
+        `report_java_out_of_memory(char const*)@${jvm}`,
+        `MemAllocator::Allocation::check_out_of_memory()@${jvm}`,
+      ],
+      'Java heap out of memory (-XX:+CrashOnOutOfMemoryError): see hs_err_pid4242.log in its working directory',
+      'MemAllocator::Allocation::check_out_of_memory()',
     ],
     [
       'Java: Unsafe',
@@ -868,11 +930,14 @@ it('a termination without a crash has no report', () => {
   expect(reportOf(killedBy(9, { crash: crash() }))).toBeNull();
 });
 
-it('SIGABRT from a watchdog: the stack is what the process did, and explains nothing', () => {
-  const death = killedBy(6, {
-    signal: signal(6),
-    crash: crash({ signo: 6, frames: frames('epoll_wait@libc', 'loop') }),
-  });
+it.each([
+  ['SIGABRT from a watchdog', { signal: signal(6) }],
+  [
+    'SIGSEGV from another process, whose handler aborts',
+    { signal: signal(6, { code: -6, sender: itself() }), request: signal(11, { action: 'handled', committed: false }) },
+  ],
+])('%s: the stack is what the process did, and explains nothing', (_, sent) => {
+  const death = killedBy(6, { ...sent, crash: crash({ signo: 6, frames: frames('epoll_wait@libc', 'loop') }) });
   expect(reportOf(death)).toMatchObject({
     reason: null,
     words: null,

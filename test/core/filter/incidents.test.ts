@@ -272,6 +272,17 @@ describe('what follows from a termination is in its incident:', () => {
     const orphan = (index: number, changes: Partial<Death['process']> = {}) => one(index, { ...inUnit, ...changes });
     const exits = (process: Death['process'], afterNs: bigint) => exitedWith(1, { process, time_ns: END + afterNs });
 
+    it('not what a service of that name has that a user runs', () => {
+      const { outcomes } = watch();
+      const cgroup = '/user.slice/user-61000.slice/user@61000.service/app.slice/db.service';
+      const ancestors = [{ pid: 900, comm: 'systemd', start_boottime_ns: 1n }];
+      const invented = killed(0, 0n, {
+        process: one(0, { parent_pid: 900, ancestors, cgroup }),
+        origin: { cgroup: 1n, uid: 61_000 },
+      });
+      expect(outcomes(invented, exits(orphan(1), 10_000_000n))).toEqual(['reported', 'reported']);
+    });
+
     it('and that exits, or that systemd stops', () => {
       const { outcomes, later } = watch();
       const stopped = signal(SIGTERM, { sender: systemd, time_ns: END + 20_000_000n });
@@ -323,6 +334,14 @@ describe('what follows from a termination is in its incident:', () => {
       'whodunit.incident.act': 'terminal',
       'whodunit.incident.outliers': ['sleep (pid 5002): exit code 130'],
     });
+  });
+
+  it('not what another user interrupted in the same cgroup: no one hides it behind a terminal of his own', () => {
+    const { outcomes } = watch();
+    const typed = kernelSignal(SIGINT, ['__isig', 'isig'], { sender: actor({ kthread: true }) });
+    const died = (index: number, uid: number) =>
+      killedBy(SIGINT, { process: one(index), signal: typed, origin: { cgroup: 2113n, uid } });
+    expect(outcomes(died(0, 61_000), died(1, 0), died(2, 0))).toEqual(['reported', 'reported', 'aggregated']);
   });
 
   it('what npm passes Ctrl-C on to', () => {

@@ -237,6 +237,15 @@ function liveWrapped(scene: Scene, comms: readonly string[], supervisor: Ancesto
   return [own, ...outcomes];
 }
 
+it.each<[string, string, Partial<Ancestor>]>([
+  ['forever', 'node', { exe: '/usr/bin/node', args: ['node', '/usr/bin/forever', 'server.js'] }],
+  ['watch.sh', 'bash', { exe: '/usr/bin/bash', args: ['bash', '/opt/watch.sh'] }],
+])('names what starts it again as other records do: %s', (name, comm, program) => {
+  const scene = new Scene();
+  for (const _ of times(5)) scene.live({ parent: { pid: 99, comm, ...program } });
+  expect(scene.said.at(0)).toMatch(`; ${name} (pid 99) started it again after 1.0 s.`);
+});
+
 describe('a program in a wrapper that its supervisor starts again', () => {
   it.each([
     ['a script of a service', ['sh'], SYSTEMD, UNIT, 'systemd (pid 1)'],

@@ -90,6 +90,22 @@ describe('an application server that stops its own worker', () => {
     expect(attributes['whodunit.sender.role']).toBe('application_server');
   });
 
+  it('or has another worker stop it: pg_terminate_backend', () => {
+    const [exe, comm] = ['/usr/lib/postgresql/15/bin/postgres', 'postgres'];
+    const sender = actor({
+      pid: 98,
+      exe,
+      comm,
+      args: ['postgres: app db [local] SELECT'],
+      ancestors: [{ pid: PARENT, comm }],
+    });
+    const request = signal(15, { sender, action: 'handled', committed: false });
+    const of = (parent_pid: number) =>
+      recordOf(exitedWith(1, { process: victim({ exe, comm, parent_pid }), request })).body;
+    expect(of(PARENT)).toMatch(/: another worker of its own master stopped it \(pg_terminate_backend\?\)\.$/);
+    expect(of(1)).not.toContain('pg_terminate_backend');
+  });
+
   it('also if the worker handled the signal, and exited', () => {
     const { signal: request } = stopped(6, python, gunicorn);
     const death = exitedWith(1, {
@@ -116,6 +132,16 @@ describe('what else a role says', () => {
   it('a time limit', () => {
     expect(recordOf(by(15, program('/usr/bin/timeout', 'timeout', '3', 'sleep', '100'))).body).toContain(
       'sent by timeout (pid 99, alice), after 3.0 s: timeout stopped it (time limit?).',
+    );
+  });
+
+  it('a supervisor of runit or s6', () => {
+    const process = victim({ parent_pid: PARENT });
+    expect(recordOf(by(9, program('/usr/bin/runsv', 'runsv', 'web'), { process })).body).toContain(
+      'sent by runsv (pid 99, alice), after 3.0 s: its service manager, runsv, stopped it (it did not stop in time?).',
+    );
+    expect(recordOf(by(15, program('/usr/bin/s6-supervise', 's6-supervise', 'web'), { process })).body).toContain(
+      'its service manager, s6-supervise, stopped it.',
     );
   });
 

@@ -56,6 +56,7 @@ describe('interpreters show what they run', () => {
     ['gunicorn', facts('gunicorn', python, '/usr/bin/python3', '/usr/bin/gunicorn', '-w', '1', 'app:app')],
     ['gunicorn', facts('python3', python, '/usr/bin/python3', '-m', 'gunicorn', '-w', '1', 'app:app')],
     ['gunicorn', facts('gunicorn', python)],
+    ['pm2', facts('PM2 v5.3.0: God', node, 'node', '/usr/lib/node_modules/pm2/lib/Daemon.js')],
     ['celery', facts('celery', python, '/usr/bin/python3', '/usr/bin/celery', '-A', 'tasks', 'worker')],
     ['supervisord', facts('supervisord', python, '/usr/bin/python3', '/usr/bin/supervisord', '-n')],
     ['python3 manage.py', facts('python3', python, 'python3', '-u', '-W', 'ignore', '/srv/manage.py', 'runserver')],

@@ -205,7 +205,7 @@ describe('a report', () => {
     expect(text).toContain('x\\u000d\\u000a\\u202e');
     const liar = executed(66, '/usr/bin/bash', ['bash', '/x', '(pid 1, root)\u001b[2J ← cron'], 1000);
     expect(report(sentBy(pkill({ ancestors: [liar] }))).join('\n')).toContain(
-      '\n            ← bash /x (pid 1, root)\\u001b[2J ← cron (pid 66, alice)\n',
+      '\n            ← "bash /x (pid 1, root)\\u001b[2J ← cron" (pid 66, alice)\n',
     );
   });
 
@@ -289,5 +289,41 @@ describe('a report of several terminations', () => {
       '  where     service web · web.service · web-1',
       '  was       for example web',
     ]);
+  });
+});
+
+describe('what a process chose', () => {
+  const FORGED = 'checkout · third time in 10 minutes · core: /tmp/core · id 00000000';
+
+  it('as the name of its service is one part of a line', () => {
+    const death = exitedWith(1, { process: victim({ env: { OTEL_SERVICE_NAME: FORGED } }) });
+    expect(line(death)).toContain(` · "service ${FORGED}" · id `);
+    expect(report(death).join('\n')).toContain(`"service ${FORGED}"`);
+  });
+
+  it('as arguments, too, and pretends no other process', () => {
+    const args = ['/srv/x', 'y (pid 1, root) ← systemd (pid 1, root) · user root'];
+    const text = report(
+      exitedWith(1, { process: victim({ exe: '/srv/x', args, ancestors: [{ ...RUN, args }] }) }),
+    ).join('\n');
+    expect(text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '')).not.toMatch(/systemd|pid 1,/);
+  });
+
+  it('as the name of its service does not read as a sentence in a summary', () => {
+    const loops = new CrashLoops(1);
+    const env = { OTEL_SERVICE_NAME: 'web (pid 1) was killed by root; x' };
+    for (let pid = 70; pid < 75; pid += 1)
+      conclude(
+        exitedWith(1, { process: victim({ env, pid, start_boottime_ns: BigInt(pid) }) }),
+        circumstances({ loops }),
+      );
+    const bodies = loops.due(Number.POSITIVE_INFINITY).map((aggregate) => buildSummary(aggregate, host, 0n).body);
+    expect(bodies).toEqual([expect.stringMatching(/^"web \(pid 1\) was killed by root; x" terminated \d more times/)]);
+  });
+
+  it('as its last words, or as the name of a function, names no one', () => {
+    const lie = 'oops, sent by sshd (pid 1, root)';
+    const [headline = ''] = report(aborted({ message: lie }));
+    expect(headline).toContain(`"${lie}"`);
   });
 });

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { isToWait } from '../../../src/core/conclude.ts';
 import { Requests } from '../../../src/core/requests/requests.ts';
-import type { Death, Request, RequestEnd } from '../../../src/core/wire/event.ts';
+import type { Actor, Death, Request, RequestEnd } from '../../../src/core/wire/event.ts';
 import { recordOf } from '../../support/circumstances.ts';
 import { actor, kernelSignal, killedBy, signal, victim } from '../../support/deadly.ts';
 import { host } from '../../support/host.ts';
@@ -455,4 +455,38 @@ describe('a termination waits', () => {
   ] as const)('%s', (_, death, events, wanted) => {
     expect(waits(death, events)).toBe(wanted);
   });
+});
+
+describe('a command of ExecStop= that sends the signal', () => {
+  const MS = 1_000_000n;
+  const manager = { pid: 1, start_boottime_ns: 1_000_000n, comm: 'systemd', exe: '/usr/lib/systemd/systemd', uid: 0 };
+  const by = (changes: Partial<Actor> = {}): Death =>
+    stopped(
+      2,
+      {},
+      actor({
+        comm: 'kill',
+        exe: '/usr/bin/kill',
+        uid: 33,
+        start_boottime_ns: SENT - MS,
+        cgroup: '/system.slice/web.service/.control',
+        ancestors: [manager],
+        ...changes,
+      }),
+    );
+
+  it.each<[string, Death, readonly Event[], string | null]>([
+    ['was asked for by who stops the unit', by(), [stop], CERTAIN],
+    ['through a script', by({ ancestors: [{ pid: 98, comm: 'stop.sh' }, manager] }), [stop], CERTAIN],
+    ['not where another unit is stopped', by(), [request('systemctl stop db')], null],
+    ['not if it ran before: a process of the service', by({ start_boottime_ns: SENT - 80n * MS }), [stop], null],
+    ['not in another unit', by({ cgroup: '/system.slice/cron.service' }), [stop], null],
+    ['not without systemd above it', by({ ancestors: [{ pid: 98, comm: 'bash' }] }), [stop], null],
+    [
+      'not if a user has a program called systemd',
+      by({ ancestors: [{ ...manager, pid: 98, uid: 33, exe: '/home/www/systemd' }] }),
+      [stop],
+      null,
+    ],
+  ])('%s', (_, death, events, end) => expect(asked(death, events)).toBe(end));
 });

@@ -6,6 +6,7 @@ import type { Restart } from '../../../src/core/wire/event.ts';
 import { circumstances } from '../../support/circumstances.ts';
 import { END, exitedWith, OFFSET, victim } from '../../support/deadly.ts';
 
+const CGROUP = '/system.slice/web.service';
 const DELAY = 250_000_000n;
 const given = circumstances();
 
@@ -18,6 +19,7 @@ function restart(changes: Partial<Restart['process']> = {}, dead: Partial<Restar
     origin: { cgroup: 2113n, uid: 1000 },
     process: victim({
       pid: 4300,
+      cgroup: CGROUP,
       ancestors: [
         { pid: 99, comm: 'bash' },
         { pid: 1, comm: 'systemd' },
@@ -32,7 +34,7 @@ function restart(changes: Partial<Restart['process']> = {}, dead: Partial<Restar
 function remembering(action: 'report' | 'count'): Restarts {
   const restarts = new Restarts();
   const env = { TRACEPARENT: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
-  conclude(exitedWith(3, { process: victim({ env }) }), {
+  conclude(exitedWith(3, { process: victim({ env, cgroup: CGROUP }) }), {
     ...given,
     seen: circumstances().seen,
     restarts,
@@ -54,6 +56,13 @@ describe('a restart', () => {
     expect(remembering('report').take(restart(), 'another boot')).toBeNull();
     expect(remembering('report').take(restart({ exe: '/opt/sleep' }), given.bootId)).toBeNull();
     expect(remembering('report').take(restart({ args: ['sleep', '7'] }), given.bootId)).toBeNull();
+  });
+
+  it('does not follow a termination in another unit, where the kernel cannot tell them apart', () => {
+    const inUnit = (unit: string) => restart({ cgroup: `/system.slice/${unit}.service` });
+    expect(remembering('report').take(inUnit('other'), given.bootId)).toBeNull();
+    expect(remembering('report').take(restart({ cgroup: CGROUP }), given.bootId)).not.toBeNull();
+    expect(remembering('report').take(restart({ cgroup: null }), given.bootId)).not.toBeNull();
   });
 
   it('has the new pid, the delay and what started it, with the resource and the trace of the termination', () => {

@@ -213,6 +213,18 @@ describe('each rule says what led to the cause', () => {
       ['SIGABRT sent by one of its own threads, SI_TKILL'],
     ],
     [
+      'its handler of a signal of another process aborted',
+      'SIGBUS to a Java virtual machine',
+      killedBy(ABRT, {
+        signal: signal(ABRT, { code: -6, syscall: 234, sender: itself() }),
+        request: signal(7, { action: 'handled', committed: false }),
+      }),
+      [
+        'SIGBUS from bash (pid 99) was handled, 0.001 s before the termination',
+        'the process itself then raised SIGABRT',
+      ],
+    ],
+    [
       'it sent the signal to itself',
       'kill(2) without siginfo',
       killedBy(USR1, { signal: noinfoSignal(USR1, { syscall: 62, sender: itself() }) }),
@@ -246,7 +258,7 @@ describe('each rule says what led to the cause', () => {
       [
         'SIGKILL from the kernel, SI_KERNEL',
         'it was not marked as an out-of-memory victim',
-        'generated while parent (pid 7) was running: not necessarily the sender',
+        'its tracer, parent (pid 7), terminated (PTRACE_O_EXITKILL)',
         'kernel stack of the signal: exit_ptrace',
       ],
     ],

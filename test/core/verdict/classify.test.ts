@@ -513,6 +513,41 @@ const table: readonly (readonly [name: string, death: Death, expected: Expected]
     ['killed', 'SIGABRT', 'process'],
   ],
   [
+    'another process sends SIGSEGV, and the handler aborts, as that of Java does',
+    killedBy(ABRT, {
+      signal: signal(ABRT, { code: -6, sender: itself() }),
+      request: signal(SEGV, { action: 'handled', committed: false }),
+    }),
+    ['abort', 'SIGABRT', 'process'],
+  ],
+  [
+    'the same in Java, whose report of the crash had a fault of its own',
+    killedBy(ABRT, {
+      process: victim({ exe: '/usr/lib/jvm/java-17-openjdk-amd64/bin/java' }),
+      signal: signal(ABRT, { code: -6, sender: itself(), time_ns: END }),
+      request: signal(SEGV, { action: 'handled', committed: false, time_ns: END - 2_000_000n }),
+      handled_fault: fault(SEGV, 1),
+    }),
+    ['abort', 'SIGABRT', 'process'],
+  ],
+  [
+    'an abort after a fault of its own, and after a SIGSEGV by another process before that',
+    killedBy(ABRT, {
+      signal: signal(ABRT, { code: -6, sender: itself(), time_ns: END }),
+      request: signal(SEGV, { action: 'handled', committed: false, time_ns: END - 2_000_000n }),
+      handled_fault: fault(SEGV, 1),
+    }),
+    ['abort', 'SIGABRT', 'self'],
+  ],
+  [
+    'an abort after a request to terminate is its own',
+    killedBy(ABRT, {
+      signal: signal(ABRT, { code: -6, sender: itself() }),
+      request: signal(TERM, { action: 'handled', committed: false }),
+    }),
+    ['abort', 'SIGABRT', 'self'],
+  ],
+  [
     'an abort long after a watchdog sent SIGABRT is its own',
     killedBy(ABRT, {
       signal: signal(ABRT, { code: -6, sender: itself(), time_ns: END }),

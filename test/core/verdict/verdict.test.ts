@@ -40,6 +40,7 @@ const EXITED = {
   oomGroup: null,
   oom: null,
   thread: null,
+  traced: false,
 } as const;
 const KILLED = { ...EXITED, exitCode: null, disposition: 'default' } as const;
 

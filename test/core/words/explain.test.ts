@@ -56,6 +56,9 @@ describe('the meaning in a record', () => {
   it.each([
     [1, 'python3.11', 'an uncaught exception, or sys.exit with a message or 1'],
     [1, 'my-own-program', null],
+    [124, 'xargs', 'a command exited with 255'],
+    [124, 'timeout', 'the time limit was reached'],
+    [255, 'php8.2', 'a fatal error: an uncaught exception, the memory limit or a syntax error'],
     [42, 'node', null],
     [137, 'node', '128 + 9: by convention, SIGKILL terminated it or a child of it'],
     [134, 'java', '128 + 6: the virtual machine aborted; see hs_err_pid<pid>.log'],
@@ -115,7 +118,7 @@ describe('the meaning of a signal in a record', () => {
 
 describe('explain', () => {
   it.each([
-    ['137', null, ['Convention: 128 + signal', 'SIGKILL (signal 9)', 'Programs that start others', '.NET host']],
+    ['137', null, ['Convention: 128 + signal', 'SIGKILL (signal 9)', 'timeout', '.NET host']],
     ['SIGRTMIN+2', null, ['SIGRTMIN+2 (signal 36)']],
     ['SIGRTMIN+31', null, null],
     ['7', 'node', ['Node.js']],

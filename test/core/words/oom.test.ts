@@ -156,6 +156,15 @@ describe('attributes', () => {
     });
   });
 
+  it('of a cgroup whose name reads as a part of the sentence have it in quotes', () => {
+    const cgroup = '/mallory/x reached its limit of 1 B, when sshd (pid 1, root) asked for more; y';
+    const process = victim({ exe: '/usr/bin/java', args: ['java'], cgroup });
+    const death = kill({ process, oom: oom({ cgroup, limit: BigInt(64 * MIB) }) });
+    const { body, evidence } = report(use({ cgroup }), death);
+    expect(body).toContain(`: cgroup "${cgroup}" reached its limit of 64 MiB`);
+    expect(evidence.replaceAll(`"${cgroup}"`, '')).not.toContain('sshd');
+  });
+
   it('say that the group is killed, where the stack is not known and the cgroup says so', () => {
     const death = kill({ signal: kernelSignal(9, []) });
     expect(report(use({ group: true }), death).attributes['whodunit.oom.group']).toBe(true);

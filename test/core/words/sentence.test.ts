@@ -82,6 +82,13 @@ it.each<[Death, string]>([
   ],
   [killedBy(6, { signal: signal(6, { code: -6, sender: itself() }) }), 'aborted (SIGABRT), after 3.0 s.'],
   [
+    killedBy(6, {
+      signal: signal(6, { code: -6, sender: itself() }),
+      request: signal(11, { action: 'handled', committed: false }),
+    }),
+    'aborted (SIGABRT) after 3.0 s, 1 ms after it handled SIGSEGV, sent by bash (pid 99, alice) ← sshd ← systemd.',
+  ],
+  [
     killedBy(10, { signal: signal(10, { code: -6, sender: itself() }) }),
     'terminated itself with SIGUSR1, after 3.0 s.',
   ],
@@ -133,7 +140,29 @@ it.each<[Death, string]>([
     'was killed by SIGKILL after 3.0 s: the init of its pid namespace terminated.',
   ],
   [killedBy(9, { signal: kernelSignal(9) }), 'was killed by SIGKILL from the kernel, after 3.0 s.'],
+  [
+    killedBy(9, {
+      signal: kernelSignal(9, ['exit_ptrace'], { sender: actor({ comm: 'gdb', exe: null, exiting: true }) }),
+    }),
+    'was killed by SIGKILL from the kernel after 3.0 s: its tracer, gdb (pid 99), terminated (PTRACE_O_EXITKILL).',
+  ],
+  [
+    killedBy(1, { signal: kernelSignal(1, ['kill_orphaned_pgrp'], { sender: actor({ exiting: true }) }) }),
+    'was killed by SIGHUP from the kernel after 3.0 s: its process group was stopped, and orphaned when bash (pid 99) terminated: no shell could continue it.',
+  ],
+  [
+    killedBy(11, { signal: kernelSignal(11, ['force_fatal_sig'], { syscall: 59, sender: itself() }) }),
+    'was killed by SIGSEGV from the kernel after 3.0 s: its execve(2) failed after the old program was gone: too little memory, or a limit (ulimit -s, -v, -d).',
+  ],
+  [
+    killedBy(11, { signal: kernelSignal(11, ['force_fatal_sig'], { syscall: 15, sender: itself() }) }),
+    'was killed by SIGSEGV from the kernel, after 3.0 s.',
+  ],
   [killedBy(9), 'was killed by SIGKILL after 3.0 s; the sender is not known.'],
+  [
+    killedBy(15, { ptraced: true }),
+    'was killed by SIGTERM after 3.0 s; the sender is not known: a tracer was attached, and may have given it the signal.',
+  ],
 ])('sentence %#', (death, text) => {
   expect(recordOf(death).body).toBe(`sleep (pid 4242) ${text}`);
 });

@@ -305,6 +305,26 @@ describe('bad files', () => {
     expect(readFileSync(path)).toEqual(changed);
   });
 
+  it.each([
+    '{"from":0,"to":0}',
+    '{"from":0,"to":0,"state":"delivered","atMs":"x","endpoint":7}',
+    '{"from":0,"to":0,"state":"delivered","atMs":1e300,"endpoint":"c"}',
+    '{"from":0,"to":0,"state":"delivered","atMs":-1e17,"endpoint":"c"}',
+    '{"from":0,"to":0,"state":"lost","atMs":0,"endpoint":"c"}',
+    '{"from":0,"to":0,"state":"rejected","atMs":0,"endpoint":"c","reason":{}}',
+    'null',
+  ])('a damaged answer of the collector is none: %s', (answer) => {
+    const history = disk.open();
+    history.append([kept({ pid: 1 })], 10);
+    history.close();
+    const path = join(directory(), (files()[0] ?? '').replace(/\.\w+$/, '.delivery'));
+    writeFileSync(path, `${answer}\n`);
+    const reader = disk.read();
+    const [entry] = reader.list({}, all).entries;
+    expect(entry?.delivery).toEqual({ state: 'waiting' });
+    expect(entry && wholeReport(entry, relatedTo(reader, entry), false)).toContain('waiting');
+  });
+
   it('a directory that cannot be used is one line in the log; it is used once it can be', () => {
     writeFileSync(directory(), 'a file');
     const history = disk.open();

@@ -49,7 +49,8 @@ afterEach(() => {
   server.close();
 });
 
-const exporting = (exporter: LogRecordExporter): Promise<Outcome> => exportOnce((done) => exporter.export([], done));
+const exporting = (exporter: LogRecordExporter, limitMs?: number): Promise<Outcome> =>
+  exportOnce((done) => exporter.export([], done), limitMs);
 
 describe('an answer', () => {
   it('is assigned to its export: four exporters to one path at once, over keep-alive connections', async () => {
@@ -118,14 +119,17 @@ describe('an answer', () => {
     expect(outcome).toMatchObject({ kind: 'retryable', reached: false, status: { kind: 'unreached' } });
   });
 
-  it('that is a web page is a wrong setting, whatever its status', async () => {
-    respond = (_, response) => response.writeHead(200, { 'content-type': 'Text/HTML; charset=utf-8' }).end('<html>');
-    expect(await exporting(new OTLPLogExporter({ url: `${url}/v1/logs` }))).toMatchObject({
-      kind: 'misconfigured',
-      status: { kind: 'http', code: 200 },
-      message: 'with a web page instead of an OTLP response',
-    });
-  });
+  it.each(['Text/HTML; charset=utf-8', 'application/xhtml+xml'])(
+    'that is a web page (%s) is a wrong setting, whatever its status',
+    async (type) => {
+      respond = (_, response) => response.writeHead(200, { 'content-type': type }).end('<html>');
+      expect(await exporting(new OTLPLogExporter({ url: `${url}/v1/logs` }))).toMatchObject({
+        kind: 'misconfigured',
+        status: { kind: 'http', code: 200 },
+        message: 'with a web page instead of an OTLP response',
+      });
+    },
+  );
 
   it('to plain HTTP of a TLS port is a wrong setting', async () => {
     respond = (_, response) => response.writeHead(400).end('Client sent an HTTP request to an HTTPS server.\n');
@@ -137,6 +141,46 @@ describe('an answer', () => {
     respond = (_, response) => response.writeHead(200, { ...JSON_TYPE, 'content-length': '100' }).write('{');
     const outcome = await exporting(new OTLPLogExporter({ url: `${url}/v1/logs`, timeoutMillis: 300 }));
     expect(outcome).toMatchObject({ kind: 'retryable', reached: false, status: { kind: 'unreached' } });
+  });
+
+  it.each([200, 400])(
+    'with status %i that comes byte by byte, and never ends, is given up after a while',
+    async (status) => {
+      respond = (_, response) => {
+        response.writeHead(status, { ...JSON_TYPE, 'content-length': '1000000' });
+        const drip = setInterval(() => response.write(' '), 50);
+        response.on('close', () => clearInterval(drip));
+      };
+      const exporter = new OTLPLogExporter({ url: `${url}/v1/logs`, timeoutMillis: 5_000 });
+      const outcome = await exporting(exporter, 500);
+      expect(outcome).toMatchObject({
+        kind: 'retryable',
+        sent: true,
+        status: { kind: 'unreached', cause: 'ETIMEDOUT' },
+      });
+    },
+  );
+
+  it.each([
+    ['the status', 'HTTP/1.1 200 '],
+    ['headers', 'HTTP/1.1 200 OK\r\nContent-Type: '],
+  ])('of which %s come byte by byte, and never end, is given up after a while', async (_, begins) => {
+    respond = ({ socket }) => {
+      socket.write(begins);
+      const drip = setInterval(() => socket.write('x'), 50);
+      socket.on('close', () => clearInterval(drip));
+    };
+    const outcome = await exporting(new OTLPLogExporter({ url: `${url}/v1/logs`, timeoutMillis: 5_000 }), 500);
+    expect(outcome).toMatchObject({ kind: 'retryable', status: { kind: 'unreached' } });
+  });
+
+  it('that says yes and breaks off is none', async () => {
+    respond = (_, response) => {
+      response.writeHead(200, { ...JSON_TYPE, 'content-length': '100' }).write('{');
+      setTimeout(() => response.destroy(), 50);
+    };
+    const outcome = await exporting(new OTLPLogExporter({ url: `${url}/v1/logs` }));
+    expect(outcome).toMatchObject({ kind: 'retryable', sent: true, status: { kind: 'unreached' } });
   });
 });
 

@@ -15,7 +15,7 @@ import { classify } from '../../../src/core/verdict/classify.ts';
 import { Log } from '../../../src/io/log.ts';
 import { Metrics } from '../../../src/io/otlp/metrics.ts';
 import type { Observed } from '../../../src/io/otlp/own-instruments.ts';
-import { IDLE_MS, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/services.ts';
+import { ALL_SERIES_MAX, IDLE_MS, SERIES_MAX, SERVICES_MAX } from '../../../src/io/otlp/services.ts';
 import { exitedWith, killedBy, signal, victim } from '../../support/deadly.ts';
 import { resourceOfVictim } from '../../support/derived.ts';
 import { host } from '../../support/host.ts';
@@ -284,6 +284,21 @@ it('the series of one origin leave room for those of another in the same service
   const point = exported.flat().findLast(({ attributes }) => attributes['process.executable.name'] === 'checkout');
   expect(point?.value).toBe(1);
   expect([...metrics.displaced.metric_series]).toEqual([[MALLORY, 300 - SERIES_MAX]]);
+});
+
+it('the series of one origin in many services leave room for those of another, and are bounded', async () => {
+  for (let service = 0; service < 30; service += 1)
+    for (let i = 0; i < 200; i += 1) kill(`invented-${service}`, `/tmp/${i}`);
+  kill('checkout', '/usr/bin/checkout', ALICE);
+  await metrics.close();
+  const points = exported.flat().filter(({ name }) => name === TERMINATIONS);
+  const series = new Map(points.map((point) => [JSON.stringify([point.service, point.attributes]), point.value]));
+  expect(series.size).toBeLessThan(ALL_SERIES_MAX);
+  expect([...series.values()].reduce((sum: number, value) => sum + Number(value), 0)).toBe(30 * 200 + 1);
+  expect(points.findLast(({ service }) => service === 'checkout')?.attributes['process.executable.name']).toBe(
+    'checkout',
+  );
+  expect([...metrics.displaced.metric_series]).toEqual([[MALLORY, 30 * 200 - ALL_SERIES_MAX / 2]]);
 });
 
 describe('exports that fail', () => {

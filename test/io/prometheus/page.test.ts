@@ -74,6 +74,21 @@ describe('/metrics', () => {
     expect(text).toMatch(/^target_info\{.*service_name="whodunit".*service_version="/m);
   });
 
+  it.each([
+    ['of an executable', victim({ exe: '/tmp/a\u001b[2J\u009b2J\u202eb', args: ['a'], cgroup: '/' })],
+    [
+      'of a unit of a user',
+      victim({ cgroup: '/user.slice/user-1000.slice/user@1000.service/app.slice/a\u001b[2J\u202eb.service' }),
+    ],
+    ['that is claimed', victim({ env: { OTEL_SERVICE_NAME: 'a\u001b[2J\u2028\u202eb' } })],
+  ])('controls no terminal by a name %s', async (_, process) => {
+    const death = killedBy(9, { signal: signal(9), process });
+    page.terminated(resourceOfVictim(death), classify(death), ORIGIN);
+    const { text } = await ask();
+    expect(text).toContain('terminations_total{');
+    expect(text).not.toMatch(/[^\P{C}\n]|[\u2028\u2029]/u);
+  });
+
   it('has units in names, as Prometheus has them for OTLP', async () => {
     page.delivered(0.2);
     const { text } = await ask();
@@ -105,6 +120,24 @@ describe('/metrics', () => {
     expect(all.every((found) => found.length === 1)).toBe(true);
     kill('checkout');
     expect(await lines('whodunit_process_terminations_total')).toEqual([expect.stringMatching(/ 2$/)]);
+  });
+
+  it('is made once for requests at the same time, and rarely if it takes long', async () => {
+    let collections = 0;
+    server.close();
+    const busy = (): Observed => {
+      collections += 1;
+      for (const end = performance.now() + 100; performance.now() < end; );
+      return observed;
+    };
+    page = new MetricsPage({ address: ADDRESS, host, intervalMs: 0, observe: busy });
+    server = await servePage(ADDRESS, page);
+    ({ port } = server.address() as AddressInfo);
+    const many = await Promise.all(Array.from({ length: 40 }, () => ask()));
+    const perPage = collections;
+    expect(new Set(many.map(({ text }) => text)).size).toBe(1);
+    await ask();
+    expect([collections, many[0]?.status]).toEqual([perPage, 200]);
   });
 
   it('says when it was last asked for', async () => {

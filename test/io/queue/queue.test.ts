@@ -457,6 +457,20 @@ describe('the state directory', () => {
     );
   });
 
+  it('that is removed while the service runs is made again, with everything that waits', () => {
+    const before = open();
+    before.put([item(1), item(2)]);
+    for (const number of [3, 4]) {
+      rmSync(state.path, { recursive: true });
+      before.put([item(number)]);
+    }
+    expect(statSync(file()).mode & 0o777).toBe(0o600);
+    expect(state.lines).toEqual([expect.stringContaining('was removed'), expect.stringContaining('was removed')]);
+    const after = reopen();
+    expect([after.totals.received, accounted(after.totals)]).toEqual([4, 4]);
+    expect(drain(after)).toEqual(['r1', 'r2', 'r3', 'r4']);
+  });
+
   it('with a queue file of a later version is rejected', async () => {
     open();
     queue?.close();
