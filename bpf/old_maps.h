@@ -58,8 +58,7 @@ _Static_assert(sizeof(struct old_key) == 16, "old_key has no implicit padding: i
 
 /* A signal or a fault. */
 struct old_fact {
-	char bytes
-		[SIGNAL_HEAD_BYTES]; /* struct signal_fact up to its stack, or struct fault; stack_frames: 1 if there is a stack */
+	char bytes[SIGNAL_HEAD_BYTES]; /* struct signal_fact up to its stack, with 0 or 1 stack_frames; or struct fault */
 	__u32 stack; /* its number in old_stacks */
 	__u32 threads; /* of the victim, then */
 	struct credentials users; /* of the sender */
