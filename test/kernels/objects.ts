@@ -7,7 +7,7 @@ on any kernel, for tests ([why](decisions/0123-probes-of-old-kernels.md)). All n
 
 | | 4.8 to 4.16: \`classic.bpf.c\` | 4.17 to 5.7: \`old.bpf.c\` | 5.8 to 6.0: \`whodunit.bpf.c\` | 6.1 to 6.15 | 6.16 and later |
 | --- | --- | --- | --- | --- | --- |
-| tried on | 5.10, 6.1 and 6.18, all cases, with \`--probes=classic\`; 4.8 ([below](#older-kernels)) | 5.10, 6.1 and 6.18, all cases, with \`--probes=old\`; 5.4 and 4.19 ([below](#older-kernels)) | 5.10, also without BTF | 6.1, 6.12, also without BTF | 6.18 and 7.x; 7.1 without BTF |
+| tried on | 5.10, 6.1 and 6.18, all cases, with \`--probes=classic\`; 4.8 and 4.14 ([below](#older-kernels)) | 5.10, 6.1 and 6.18, all cases, with \`--probes=old\`; 5.4 and 4.19 ([below](#older-kernels)) | 5.10, also without BTF | 6.1, 6.12, also without BTF | 6.18 and 7.x; 7.1 without BTF |
 | verdict: status, core flag, signal, cause | yes; the cause is unknown if the sender is | yes | yes | yes | yes |
 | sender: pid, name, users, its ancestors | where its code or the kernel stack proves the call; not of real-time signals, nor of a process that is traced; no ancestors | yes | yes | yes | yes |
 | executable and arguments of the process | no: the comm of 15 characters | from its exec on: paths up to 224 bytes, arguments up to 896; an exec that fails late: unknown | with fentry; else as old kernels: paths up to 128 bytes, arguments up to 256 | with fentry | yes |

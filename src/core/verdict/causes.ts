@@ -62,14 +62,16 @@ const RULES: readonly CauseRule[] = [
   {
     // mark_victim runs after the signal is generated, so oom_mm of the process at exit decides. A task that shares the memory of
     // the victim has no oom_mm, and neither has a victim that exits on another CPU before it is marked. Both receive SIGKILL from
-    // __oom_kill_process (mm/oom_kill.c). On kernels without BTF, oom_mm is not found.
+    // __oom_kill_process (mm/oom_kill.c). On kernels without BTF, oom_mm is not found. Before 4.20 that SIGKILL has no siginfo either
+    // (SEND_SIG_FORCED), where only the tracepoint shows it.
     name: 'the out-of-memory killer killed it',
     cause: 'oom_kill',
     when: ({ death, signo, signal }) =>
       signo === SIGKILL &&
       (signal === null
         ? death.oom_victim
-        : signal.info === 'kernel' && (death.oom_victim || frames.has(signal, frames.OOM) !== null)),
+        : (signal.info === 'kernel' && death.oom_victim) ||
+          (signal.info !== 'siginfo' && frames.has(signal, frames.OOM) !== null)),
     sender: 'kernel',
     evidence: ({ death }) => [
       death.oom_victim

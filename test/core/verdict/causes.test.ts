@@ -66,6 +66,15 @@ describe('each rule says what led to the cause', () => {
       ],
     ],
     [
+      'the out-of-memory killer killed it',
+      'before Linux 4.20, as the tracepoint shows it',
+      killedBy(KILL, { signal: noinfoSignal(KILL, { sender: itself(), kernel_stack: ['oom_kill_process'] }) }),
+      [
+        'the out-of-memory killer sent SIGKILL; no mark as its victim was seen when the process terminated',
+        'kernel stack of the signal: oom_kill_process',
+      ],
+    ],
+    [
       'the processor raised a fault',
       'with address and trap',
       killedBy(SEGV, { fault: fault(SEGV, 2) }),
