@@ -7,6 +7,7 @@ import * as frames from './frames.ts';
 import { kernelEvidence } from './kernel-reason.ts';
 import { callEvidence, callPrefix, taskLabel } from './labels.ts';
 import { notificationOf } from './notification.ts';
+import { isOomKill } from './oom.ts';
 import { isRaisedInOwnCall, RERAISE_NS } from './origin.ts';
 import {
   FAULTS,
@@ -60,18 +61,9 @@ const RULES: readonly CauseRule[] = [
         : ['SIGSYS with SYS_SECCOMP'],
   },
   {
-    // mark_victim runs after the signal is generated, so oom_mm of the process at exit decides. A task that shares the memory of
-    // the victim has no oom_mm, and neither has a victim that exits on another CPU before it is marked. Both receive SIGKILL from
-    // __oom_kill_process (mm/oom_kill.c). On kernels without BTF, oom_mm is not found. Before 4.20 that SIGKILL has no siginfo either
-    // (SEND_SIG_FORCED), where only the tracepoint shows it.
     name: 'the out-of-memory killer killed it',
     cause: 'oom_kill',
-    when: ({ death, signo, signal }) =>
-      signo === SIGKILL &&
-      (signal === null
-        ? death.oom_victim
-        : (signal.info === 'kernel' && death.oom_victim) ||
-          (signal.info !== 'siginfo' && frames.has(signal, frames.OOM) !== null)),
+    when: ({ death, signo, signal }) => signo === SIGKILL && isOomKill(death, signal),
     sender: 'kernel',
     evidence: ({ death }) => [
       death.oom_victim
